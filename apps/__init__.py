@@ -1,0 +1,1 @@
+"""The `edgecv` command, one file for each app."""

@@ -1,0 +1,45 @@
+"""Computer vision on edge devices: one API from a picture to a result, whatever runs the model."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+try:
+    import cv2 as _cv2  # noqa: F401
+except ImportError as _error:
+    raise ImportError(
+        f"edgecv needs OpenCV, and importing cv2 failed ({_error}). Install one of: "
+        "pip install 'edgecv[cv]' (no windows; servers, Pi OS Lite) or "
+        "pip install 'edgecv[gui]' (with windows); never both, they overwrite each other"
+    ) from _error
+
+from edgecv.align import align_face
+from edgecv.errors import EdgeCVError
+from edgecv.image import read_image
+from edgecv.model import Model, load
+from edgecv.results import Classes, Detections, Embedding, Faces, Mask, Poses
+from edgecv.session import devices
+from edgecv.spec import InputSpec, ModelSpec
+from edgecv.types import Device, Frame, Quant, Size, TensorSpec
+
+__all__ = [
+    "Classes",
+    "Detections",
+    "Device",
+    "EdgeCVError",
+    "Embedding",
+    "Faces",
+    "Frame",
+    "InputSpec",
+    "Mask",
+    "Model",
+    "ModelSpec",
+    "Poses",
+    "Quant",
+    "Size",
+    "TensorSpec",
+    "align_face",
+    "devices",
+    "load",
+    "read_image",
+]

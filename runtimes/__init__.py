@@ -1,0 +1,1 @@
+"""How a model file is executed: one file for each runtime."""

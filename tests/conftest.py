@@ -1,0 +1,54 @@
+"""What the tests share: the public models and photographs, where they are to be had."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    try:
+        import edgecv.runtimes  # noqa: F401
+    except ModuleNotFoundError:
+        pytest.exit(
+            "edgecv is not installed: run `pip install -e .` (or `make test`)", returncode=4
+        )
+
+
+def _folder(variable: str, default: Path, what: str) -> Path:
+    folder = Path(os.environ.get(variable) or default).resolve()
+    if folder.is_dir():
+        return folder
+    message = f"{what} are not here: set {variable} to their folder"
+    if os.environ.get("EDGECV_TESTS_SKIP_NOTHING"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def zoo_folder() -> Path:
+    """The folder of public models; the test is skipped where there is none."""
+    return _folder("EDGECV_ZOO_MIRROR", ROOT.parent / "shared" / "zoo", "the public models")
+
+
+@pytest.fixture
+def zoo(zoo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of public models, also set as the mirror that `load` takes them from."""
+    monkeypatch.setenv("EDGECV_ZOO_MIRROR", str(zoo_folder))
+    return zoo_folder
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of evaluation photographs; the test is skipped where there is none."""
+    return _folder("EDGECV_DATA", ROOT.parent / "shared" / "data", "the evaluation photographs")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's own cache out of the tests, and one cache for all of them."""
+    monkeypatch.setenv("EDGECV_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
