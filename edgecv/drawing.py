@@ -47,7 +47,7 @@ def draw(result: Result, image: Image) -> Image:
 
 
 def _thickness(canvas: Image) -> int:
-    return max(1, min(canvas.shape[:2]) // 320)
+    return max(1, int(min(canvas.shape[:2])) // 320)
 
 
 def label(canvas: Image, text: str, x: float, y: float, color: tuple[int, int, int]) -> None:

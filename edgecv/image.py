@@ -66,7 +66,7 @@ class _Geometry(NamedTuple):
 
 
 class Plan:
-    """Everything about one model's preprocessing that does not depend on the picture, worked out once.
+    """All of one model's preprocessing that does not depend on the picture, worked out once.
 
     Args:
         spec: How a picture becomes the input tensor.
@@ -140,7 +140,7 @@ def _cut(
 ) -> _Geometry:
     """Find the whole pixels that map a region's visible part into the input.
 
-    `fit` is input pixels per frame pixel, `corner` the region's upper left in the frame, and `offset`
+    `fit` is input pixels per frame pixel, `corner` the region's upper left in the frame, `offset`
     where that corner lies in the input. Bars beside a region show the frame around it, and padding
     only where the frame ends. The placement is computed from the whole pixels, so that the
     way back is exact.
@@ -242,8 +242,8 @@ def _values_map(
 ) -> Callable[[Any], Array]:
     """Choose the cheapest way from bytes to what the tensor holds.
 
-    Normalising and quantizing are one affine map of a byte per channel: where it is the identity the
-    bytes go in as they are, else a table of 256 entries gives an integer tensor without any float.
+    Normalising and quantizing are one affine map of a byte per channel: where it is the identity
+    the bytes go in as they are, else a table of 256 entries gives the integers without any float.
     """
     if tensor.dtype.kind == "f":
         affine = _float_planes if channels_first else _float_pixels

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-# The 80 classes of COCO detection in the order of its contiguous ids (Lin et al. 2014, cocodataset.org).
+# The 80 classes of COCO detection (Lin et al. 2014, cocodataset.org), in the order of their ids.
 COCO_80 = tuple(
-    """person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign
-|parking meter|bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella|handbag
-|tie|suitcase|frisbee|skis|snowboard|sports ball|kite|baseball bat|baseball glove|skateboard|surfboard
-|tennis racket|bottle|wine glass|cup|fork|knife|spoon|bowl|banana|apple|sandwich|orange|broccoli|carrot
-|hot dog|pizza|donut|cake|chair|couch|potted plant|bed|dining table|toilet|tv|laptop|mouse|remote
-|keyboard|cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear
-|hair drier|toothbrush""".replace("\n", "").split("|")
+    """person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant
+|stop sign|parking meter|bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|giraffe
+|backpack|umbrella|handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|kite|baseball bat
+|baseball glove|skateboard|surfboard|tennis racket|bottle|wine glass|cup|fork|knife|spoon
+|bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch
+|potted plant|bed|dining table|toilet|tv|laptop|mouse|remote|keyboard|cell phone|microwave
+|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier
+|toothbrush""".replace(
+        "\n", ""
+    ).split("|")
 )
 # COCO numbers its 80 classes 1..90; these ten numbers were never used for boxes.
 _COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)

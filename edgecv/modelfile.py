@@ -1,4 +1,4 @@
-"""What can be read from a model file without any runtime: its kind, its faults, the spec inside it."""
+"""What a model file says without any runtime: its kind, its faults, the spec inside it."""
 
 from __future__ import annotations
 

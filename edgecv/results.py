@@ -88,7 +88,7 @@ class _Rows(Result):
         return len(getattr(self, self._rows[0]))
 
     def __getitem__(self, index: Any) -> Self:
-        """Return the things chosen by a boolean mask (N,), an array of indices, a slice or a number."""
+        """Return the things that a boolean mask (N,), indices, a slice or a number choose."""
         if isinstance(index, (int, np.integer)):
             index = [index]
         elif not isinstance(index, slice):

@@ -1,4 +1,4 @@
-"""What a model file does not say of itself: how to feed it and what its outputs mean. All of it data."""
+"""What a model file does not say of itself, as data: how to feed it, what its outputs mean."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ A decoder is one function::
 
     decode(outputs, spec, placement, *, option=default, ...) -> Result
 
-`outputs` are arrays by role (the spec's `outputs` names them) or, where the spec does not name them,
-by tensor name in the file's order; integers are already dequantized to float32. `placement` leads back
-to frame pixels. The keyword arguments are the options that a spec may set.
+`outputs` are arrays by role (the spec's `outputs` names them) or, where the spec does not name
+them, by tensor name in the file's order; integers are already dequantized to float32. `placement`
+leads back to frame pixels. The keyword arguments are the options that a spec may set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Public models by name: where they come from, what their tensors mean, and a checked local copy."""
+"""Public models by name: where they come from, what they mean, and a checked local copy."""
 
 from __future__ import annotations
 
