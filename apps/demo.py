@@ -1,0 +1,216 @@
+"""Detection, pose and face ID on photographs in the public domain: pictures, JSON and a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+import edgecv
+from edgecv.cache import atomic_path, write_atomic
+from edgecv.errors import DownloadError, OutputError
+from edgecv.faces import embed_faces, with_identity
+from edgecv.image import Region
+from edgecv.model import Model
+from edgecv.regions import person_region
+from edgecv.registry import package_missing
+from edgecv.results import Detections, Faces, Result, RunInfo
+from edgecv.types import FloatArray, Image
+
+DETECTOR = "ssd_mobilenet_v1_coco_int8"
+POSE = "movenet_lightning_int8"
+FACE_DETECTOR = "yunet_n_320"
+FACE_EMBEDDER = "mobilefacenet_int8"
+SAME_PERSON = 0.5
+"""Faces whose embeddings have a cosine below this are of different people, for this embedder."""
+TIMED_CALLS = 15
+
+
+class Row(NamedTuple):
+    """One line of the table: medians over `TIMED_CALLS`, in milliseconds."""
+
+    task: str
+    model: str
+    runtime: str
+    device: str
+    preprocess: float
+    inference: float
+    decode: float
+    total: float
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the demo's arguments."""
+    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder to write to")
+    parser.add_argument("--device", default="auto", help="what to run on; see `edgecv devices`")
+    parser.epilog = "example: edgecv demo --out demo_output"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the three tasks; write annotated PNGs and results.json; print the table."""
+    photos = photographs()
+    try:
+        models = {name: edgecv.load(name, device=args.device) for name in names()}
+    except DownloadError as error:
+        raise DownloadError(
+            f"the demo needs the models {', '.join(names())}, and {error}. Without internet: put "
+            "the files into a folder and set EDGECV_ZOO_MIRROR to it"
+        ) from error
+    results: dict[str, dict[str, Any]] = {}
+    for task, found in (
+        ("detect", detect(models, photos)),
+        ("pose", pose(models, photos)),
+        ("face", face(models, photos)),
+    ):
+        for name, (image, result) in found.items():
+            file = f"{task}_{name}.png"
+            write_png(args.out / file, result.draw(image))
+            results[file] = {"source": name, **result.to_dict()}
+    rows = table(models, photos)
+    written = {"results": results, "latency_ms": [row._asdict() for row in rows]}
+    write_atomic(args.out / "results.json", json.dumps(written, indent=1) + "\n")
+    print_table(rows)
+    print(f"\n{len(results)} pictures and results.json are in {args.out}/")
+    return 0
+
+
+def names() -> tuple[str, ...]:
+    """Return the models of the demo."""
+    return DETECTOR, POSE, FACE_DETECTOR, FACE_EMBEDDER
+
+
+def photographs() -> dict[str, Image]:
+    """Return the photographs, uint8 (H, W, 3) BGR, by name.
+
+    Raises:
+        PackageMissingError: scikit-image or matplotlib, which carry them, are not installed.
+    """
+    try:
+        from matplotlib import get_data_path
+        from skimage import data
+    except ModuleNotFoundError as error:
+        raise package_missing(error.name or "scikit-image", "demo") from error
+    photos = {
+        name: np.ascontiguousarray(getattr(data, name)()[..., ::-1])
+        for name in ("astronaut", "chelsea", "coffee")
+    }
+    photos["camera"] = cv2.cvtColor(data.camera(), cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+    hopper = Path(get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    photos["grace_hopper"] = edgecv.read_image(hopper)
+    return photos
+
+
+Found = dict[str, tuple[Image, Result]]
+
+
+def detect(models: dict[str, Model], photos: dict[str, Image]) -> Found:
+    """Detect objects on every photograph."""
+    return {name: (image, models[DETECTOR](image)) for name, image in photos.items()}
+
+
+def pose(models: dict[str, Model], photos: dict[str, Image]) -> Found:
+    """Find the people, then the pose of the one most surely seen."""
+    found: Found = {}
+    for name in ("astronaut", "grace_hopper"):
+        region = person(models[DETECTOR], photos[name])
+        found[name] = photos[name], models[POSE](photos[name], region)
+    return found
+
+
+def person(detector: Model, image: Image) -> Region | None:
+    """Return the square round the most surely seen person; None where there is none."""
+    found = detector(image)
+    if not isinstance(found, Detections):
+        return None
+    people = found[np.array([name == "person" for name in found.names], bool)]
+    return person_region(people.boxes[0], people.frame) if len(people) else None
+
+
+def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
+    """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else."""
+    hopper, astronaut = photos["grace_hopper"], photos["astronaut"]
+    known = embed_faces(hopper, faces_of(models, hopper), models[FACE_EMBEDDER])[:1]
+    pictures = {
+        "mirrored": np.ascontiguousarray(hopper[:, ::-1]),
+        "dark_and_small": cv2.convertScaleAbs(cv2.resize(hopper, None, fx=0.4, fy=0.4), alpha=0.5),
+        "tilted": tilted(hopper, 15),
+        "somebody_else": astronaut,
+    }
+    return {name: (image, named(models, image, known)) for name, image in pictures.items()}
+
+
+def named(models: dict[str, Model], image: Image, known: FloatArray) -> Faces:
+    """Return the faces of a picture with Grace Hopper's name where she is."""
+    faces = faces_of(models, image)
+    embeddings = embed_faces(image, faces, models[FACE_EMBEDDER])
+    return with_identity(faces, embeddings, known, ["Grace Hopper"], threshold=SAME_PERSON)
+
+
+def faces_of(models: dict[str, Model], image: Image) -> Faces:
+    """Return the faces of a picture."""
+    found = models[FACE_DETECTOR](image)
+    if not isinstance(found, Faces):
+        raise TypeError(f"{FACE_DETECTOR} gave {type(found).__name__}, wanted Faces")
+    return found
+
+
+def tilted(image: Image, degrees: float) -> Image:
+    """Return a picture turned about its centre."""
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height)), np.uint8)
+
+
+def table(models: dict[str, Model], photos: dict[str, Image]) -> list[Row]:
+    """Time every model on the photograph of Grace Hopper."""
+    image = photos["grace_hopper"]
+    tasks: dict[str, tuple[str, Callable[[], Result]]] = {
+        "detection": (DETECTOR, lambda: models[DETECTOR](image)),
+        "pose": (POSE, lambda: models[POSE](image)),
+        "face detection": (FACE_DETECTOR, lambda: models[FACE_DETECTOR](image)),
+        "face embedding": (FACE_EMBEDDER, lambda: models[FACE_EMBEDDER](image)),
+    }
+    rows = []
+    for task, (name, call) in tasks.items():
+        call()
+        runs = [ran(call()) for _ in range(TIMED_CALLS)]
+        stages = zip(*(run.latency_ms for run in runs), strict=True)
+        medians = [round(statistics.median(stage), 3) for stage in stages]
+        rows.append(Row(task, name, runs[0].runtime, runs[0].device, *medians))
+    return rows
+
+
+def ran(result: Result) -> RunInfo:
+    """Return where a result comes from, which every model call says."""
+    if result.run is None:
+        raise ValueError("the result does not say where it comes from")
+    return result.run
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print the medians, a line a model."""
+    head = ("task", "model", "runtime", "device", "preprocess", "inference", "decode", "total")
+    print(f"p50 of {TIMED_CALLS} calls, in milliseconds\n")
+    layout = "{:15} {:28} {:9} {:7} {:>10} {:>10} {:>8} {:>8}"
+    print(layout.format(*head))
+    for row in rows:
+        print(layout.format(*row[:4], *(f"{value:.2f}" for value in row[4:])))
+
+
+def write_png(path: Path, image: Image) -> None:
+    """Write a picture atomically.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    done, data = cv2.imencode(".png", image)
+    if not done:
+        raise OutputError(f"cannot encode {path}")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.tobytes())

@@ -1,0 +1,1 @@
+"""Measurements: ratios within one run, against the bare runtime and against peers."""
