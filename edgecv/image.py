@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from edgecv.errors import ImageError, SpecError
+from edgecv.imagefile import header_size
 from edgecv.spec import InputSpec
 from edgecv.types import Array, FloatArray, Image, Size, TensorSpec
 
@@ -199,24 +200,28 @@ def read_image(file: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     """
     path = Path(file)
     try:
-        data = np.fromfile(path, np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
-    if not data.size:
-        raise ImageError(f"{path} is empty")
+    if not data:
+        raise ImageError(f"{path} is empty (0 bytes)")
+    _check_pixels(path, header_size(data), max_pixels)
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:  # OpenCV refuses above its own limit (2**30 pixels by default)
         raise ImageError(f"{path} cannot be decoded: {error.err}") from error
     if image is None:
         raise ImageError(f"{path} is not a picture that OpenCV reads, or is cut short")
-    pixels = image.shape[0] * image.shape[1]
-    if pixels > max_pixels:
-        raise ImageError(
-            f"{path} has {pixels / 1e6:.0f} million pixels, more than the {max_pixels / 1e6:.0f} "
-            "allowed: make it smaller first"
-        )
+    _check_pixels(path, Size(*image.shape[:2]), max_pixels)
     return np.asarray(image, np.uint8)
+
+
+def _check_pixels(path: Path, size: Size | None, most: int) -> None:
+    if size is not None and size.height * size.width > most:
+        raise ImageError(
+            f"{path} has {size.width}x{size.height} pixels ({size.height * size.width / 1e6:.0f} "
+            f"million), more than the {most / 1e6:.0f} million allowed: make it smaller first"
+        )
 
 
 def _layout(spec: InputSpec, tensor: TensorSpec) -> tuple[bool, Size]:
