@@ -187,7 +187,9 @@ def _open(
     path: Path, *, device: str, runtime: str | None, threads: int | None
 ) -> tuple[Opened, Path]:
     """Open `path`, or its twin compiled for the Edge TPU where that is wanted and can be had."""
-    twin = zoo.edgetpu_twin(path) if device.partition(":")[0] in ("auto", "coral") else None
+    kind = device.partition(":")[0]
+    wanted = kind in ("auto", "coral")
+    twin = zoo.edgetpu_twin(path, download=kind == "coral") if wanted else None
     if twin is None or runtime not in (None, "coral"):
         return open_session(path, device=device, runtime=runtime, threads=threads), path
     try:

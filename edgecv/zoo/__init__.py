@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from edgecv.zoo.download import fetch
-from edgecv.zoo.manifest import (
-    Entry,
-    File,
-    edgetpu_twin,
-    entry,
-    names,
-    spec,
-    spec_of_file,
-)
+from edgecv.zoo.manifest import Entry, File, entry, names
+from edgecv.zoo.specs import edgetpu_twin, spec, spec_of_file
+from edgecv.zoo.store import fetch
 
 __all__ = ["Entry", "File", "edgetpu_twin", "entry", "fetch", "names", "spec", "spec_of_file"]

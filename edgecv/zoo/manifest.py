@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgecv.errors import unknown_name
-from edgecv.spec import ModelSpec
-from edgecv.zoo.download import fetch, folder_of
 
 
 class File(NamedTuple):
@@ -49,21 +46,34 @@ class Entry(NamedTuple):
         """Bytes of all files together."""
         return sum(file.bytes for file in self.files)
 
+    @property
+    def task(self) -> str:
+        """What the model does: one of `edgecv.spec.TASKS`."""
+        return str(self.spec["task"])
+
+    @property
+    def labels(self) -> File | None:
+        """The file that holds the class names; None where the spec itself does."""
+        given = self.spec.get("labels")
+        named = given.get("file") if isinstance(given, dict) else given
+        return next((file for file in self.files[1:] if file.file == named), None)
+
 
 @lru_cache(maxsize=1)
-def _table() -> dict[str, Entry]:
+def table() -> dict[str, Entry]:
+    """Return all models by name."""
     text = Path(__file__).with_name("manifest.json").read_text(encoding="utf-8")
-    table = {}
+    found = {}
     for model in json.loads(text)["models"]:
         files = tuple(File(**file) for file in model["files"])
         name = model["name"]
-        table[name] = Entry(name, files, model["spec"], model.get("edgetpu_twin", ""))
-    return table
+        found[name] = Entry(name, files, model["spec"], model.get("edgetpu_twin", ""))
+    return found
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all models, sorted."""
-    return tuple(sorted(_table()))
+def names(task: str | None = None) -> tuple[str, ...]:
+    """Return the names of all models, or of those for one task, sorted."""
+    return tuple(sorted(name for name, e in table().items() if task in (None, e.task)))
 
 
 def entry(name: str) -> Entry:
@@ -72,43 +82,6 @@ def entry(name: str) -> Entry:
     Raises:
         UnknownNameError: There is no such model; the text names the nearest.
     """
-    if name not in _table():
-        raise unknown_name("model", name, _table())
-    return _table()[name]
-
-
-def spec(name: str) -> ModelSpec:
-    """Return one model's spec; its files have to be fetched for the labels.
-
-    Raises:
-        UnknownNameError: There is no such model.
-    """
-    found = entry(name)
-    values = {"name": name, "source": found.files[0].url, **found.spec}
-    return ModelSpec.from_dict(values, folder=folder_of(found))
-
-
-def spec_of_file(path: Path) -> ModelSpec | None:
-    """Return the spec of the listed model that a file is a copy of; None where it is none."""
-    found = _entry_of_file(path)
-    if found is None:
-        return None
-    fetch(found.name)
-    return spec(found.name)
-
-
-def edgetpu_twin(path: Path) -> Path | None:
-    """Return the file compiled for the Edge TPU from the listed model that `path` is a copy of."""
-    found = _entry_of_file(path)
-    if found is None or not found.edgetpu_twin:
-        return None
-    return fetch(found.edgetpu_twin)
-
-
-def _entry_of_file(path: Path) -> Entry | None:
-    size = path.stat().st_size
-    alike = [e for e in _table().values() if e.files[0].bytes == size]
-    if not alike:
-        return None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return next((e for e in alike if e.files[0].sha256 == digest), None)
+    if name not in table():
+        raise unknown_name("model", name, table())
+    return table()[name]
