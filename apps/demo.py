@@ -96,11 +96,11 @@ def photographs() -> dict[str, Image]:
         from skimage import data
     except ModuleNotFoundError as error:
         raise package_missing(error.name or "scikit-image", "demo") from error
-    photos = {
+    photos: dict[str, Image] = {
         name: np.ascontiguousarray(getattr(data, name)()[..., ::-1])
         for name in ("astronaut", "chelsea", "coffee")
     }
-    photos["camera"] = cv2.cvtColor(data.camera(), cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+    photos["camera"] = np.asarray(cv2.cvtColor(data.camera(), cv2.COLOR_GRAY2BGR), np.uint8)
     hopper = Path(get_data_path()) / "sample_data" / "grace_hopper.jpg"
     photos["grace_hopper"] = edgecv.read_image(hopper)
     return photos
@@ -136,9 +136,10 @@ def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
     """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else."""
     hopper, astronaut = photos["grace_hopper"], photos["astronaut"]
     known = embed_faces(hopper, faces_of(models, hopper), models[FACE_EMBEDDER])[:1]
-    pictures = {
+    small = cv2.resize(hopper, None, fx=0.4, fy=0.4)
+    pictures: dict[str, Image] = {
         "mirrored": np.ascontiguousarray(hopper[:, ::-1]),
-        "dark_and_small": cv2.convertScaleAbs(cv2.resize(hopper, None, fx=0.4, fy=0.4), alpha=0.5),
+        "dark_and_small": np.asarray(cv2.convertScaleAbs(small, alpha=0.5), np.uint8),
         "tilted": tilted(hopper, 15),
         "somebody_else": astronaut,
     }
