@@ -15,10 +15,10 @@ import numpy as np
 
 from edgecv import modelfile, zoo
 from edgecv.decoders import DECODERS
-from edgecv.errors import DeviceError, SpecError, unknown_name
+from edgecv.errors import DeviceError, PackageMissingError, SpecError, unknown_name
 from edgecv.image import Placement, Plan, Region
 from edgecv.results import AnyResult, Latency, RunInfo
-from edgecv.session import Opened, Session, open_session
+from edgecv.session import RUNTIMES, Opened, Session, open_session
 from edgecv.spec import InputSpec, ModelSpec, input_from_dict
 from edgecv.types import Array, FloatArray, Image, TensorSpec
 
@@ -187,10 +187,9 @@ def _open(
     path: Path, *, device: str, runtime: str | None, threads: int | None
 ) -> tuple[Opened, Path]:
     """Open `path`, or its twin compiled for the Edge TPU where that is wanted and can be had."""
-    kind = device.partition(":")[0]
-    wanted = kind in ("auto", "coral")
-    twin = zoo.edgetpu_twin(path, download=kind == "coral") if wanted else None
-    if twin is None or runtime not in (None, "coral"):
+    wanted = device.partition(":")[0] in ("auto", "coral") and runtime in (None, "coral")
+    twin = zoo.edgetpu_twin(path) if wanted and _coral_is_here() else None
+    if twin is None:
         return open_session(path, device=device, runtime=runtime, threads=threads), path
     try:
         return open_session(twin, device=device, threads=threads), twin
@@ -199,6 +198,13 @@ def _open(
             raise
         opened = open_session(path, device=device, runtime=runtime, threads=threads)
         return Opened(opened.session, opened.runtime, opened.device, str(error)), path
+
+
+def _coral_is_here() -> bool:
+    try:
+        return bool(RUNTIMES.load("coral").list_devices())
+    except PackageMissingError:
+        return False
 
 
 def complete_spec(path: Path, found: ModelSpec | None, given: SpecLike | None) -> ModelSpec:

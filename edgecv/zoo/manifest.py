@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgecv.errors import unknown_name
+from edgecv.errors import UnknownNameError, unknown_name
 
 
 class File(NamedTuple):
@@ -82,6 +82,9 @@ def entry(name: str) -> Entry:
     Raises:
         UnknownNameError: There is no such model; the text names the nearest.
     """
-    if name not in table():
-        raise unknown_name("model", name, table())
-    return table()[name]
+    if name in table():
+        return table()[name]
+    longer = [known for known in names() if name and name.lower() in known]
+    if longer:
+        raise UnknownNameError(f"no model {name!r}; did you mean {' or '.join(longer)}?")
+    raise unknown_name("model", name, table())

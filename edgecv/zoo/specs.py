@@ -10,7 +10,7 @@ from edgecv.spec import ModelSpec
 from edgecv.zoo.checksums import sha256_of
 from edgecv.zoo.download import matches
 from edgecv.zoo.manifest import Entry, File, entry, table
-from edgecv.zoo.store import fetch, fetch_file, find
+from edgecv.zoo.store import fetch, fetch_file
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,8 @@ def spec_of_file(path: Path) -> ModelSpec | None:
     return _spec(found, labels)
 
 
-def edgetpu_twin(path: Path, *, download: bool = True) -> Path | None:
+def edgetpu_twin(path: Path) -> Path | None:
     """Return the file compiled for the Edge TPU from the listed model that `path` is a copy of.
-
-    Args:
-        path: A model file.
-        download: Whether the file may be fetched where it is neither in a mirror nor in the cache.
 
     Returns:
         None where there is no such file, or it cannot be had.
@@ -55,9 +51,7 @@ def edgetpu_twin(path: Path, *, download: bool = True) -> Path | None:
     if found is None or not found.edgetpu_twin:
         return None
     try:
-        if download:
-            return fetch(found.edgetpu_twin)
-        return find(entry(found.edgetpu_twin).files[0])
+        return fetch(found.edgetpu_twin)
     except DownloadError as error:
         log.warning("%s is not used: %s", found.edgetpu_twin, error)
         return None

@@ -81,9 +81,19 @@ def test_the_size_is_that_of_all_files() -> None:
     assert found.size == sum(file.bytes for file in found.files)
 
 
-def test_an_unknown_name_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'yunet_n_320'"):
-        zoo.entry("yunet")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("yunet_n_640", "did you mean 'yunet_n_320'"),
+        ("movenet", r"did you mean movenet_lightning_int8\?"),
+        ("MobileFaceNet", "did you mean mobilefacenet_fp32 or mobilefacenet_int8"),
+        ("resnet152", "there are: blazeface_short_range, "),
+        ("", "there are: "),
+    ],
+)
+def test_an_unknown_name_names_the_nearest(name, said) -> None:
+    with pytest.raises(UnknownNameError, match=said):
+        zoo.entry(name)
 
 
 @pytest.mark.zoo

@@ -47,13 +47,10 @@ def test_a_file_of_the_same_size_is_no_copy(entries, tmp_path) -> None:
     assert specs.edgetpu_twin(other) is None
 
 
-def test_the_twin_is_fetched_only_when_that_is_allowed(server, entries) -> None:
-    path = store.fetch("pets")
-    assert specs.edgetpu_twin(path, download=False) is None
-    twin = specs.edgetpu_twin(path)
+def test_the_twin_of_a_copy_is_fetched(server, entries) -> None:
+    twin = specs.edgetpu_twin(store.fetch("pets"))
     assert twin is not None
     assert twin.read_bytes() == b"tpu" * 500
-    assert specs.edgetpu_twin(path, download=False) == twin
 
 
 def test_a_twin_that_cannot_be_fetched_is_none(server, entries, caplog) -> None:
