@@ -61,7 +61,7 @@ def nms(
     """Choose boxes greedily by score, dropping those that overlap a chosen one too much.
 
     Args:
-        boxes: float32 (N, 4), xyxy.
+        boxes: float32 (N, 4), xyxy. One that is not finite is never chosen.
         scores: float32 (N,).
         overlap: A box goes when its IoU with a chosen one is above this, 0..1.
         class_ids: (N,): boxes of different classes never suppress each other; None for one class.
@@ -70,18 +70,72 @@ def nms(
     Returns:
         int64 (K,): the kept indices, by falling score.
     """
-    if not len(boxes):
+    order = np.argsort(-scores, kind="stable")
+    # A single NaN would suppress all boxes after it: IoU with NaN compares as false.
+    order = order[np.isfinite(boxes[order]).all(1) & np.isfinite(scores[order])]
+    if not len(order):
         return np.zeros(0, np.int64)
-    rects: Any = xyxy_to_xywh(boxes).astype(np.float64)  # OpenCV's stubs ask for lists
-    values: Any = scores
-    if class_ids is None:
-        kept = cv2.dnn.NMSBoxes(rects, values, -1.0, overlap)
-    else:
-        ids: Any = np.asarray(class_ids, np.int32)
-        kept = cv2.dnn.NMSBoxesBatched(rects, values, ids, -1.0, overlap)
-    order = np.asarray(kept, np.int64).reshape(-1)
-    order = order[np.argsort(-scores[order], kind="stable")]
-    return order[:limit] if limit else order
+    corners: Any = boxes[order].astype(np.float64)
+    if class_ids is not None:  # each class gets a place of its own, far from the others'
+        span = corners.max() - corners.min() + 1
+        corners += (np.asarray(class_ids)[order] * span)[:, None]
+    rects: Any = xyxy_to_xywh(corners)  # OpenCV's stubs ask for lists
+    ranks: Any = np.arange(len(order), 0, -1, dtype=np.float32)
+    kept = cv2.dnn.NMSBoxes(rects, ranks, 0.0, overlap)
+    chosen: IntArray = order[np.asarray(kept, np.int64).reshape(-1)]
+    return chosen[:limit] if limit else chosen
+
+
+def nms_weights(
+    boxes: FloatArray, scores: FloatArray, chosen: IntArray, *, overlap: float
+) -> FloatArray:
+    """Return how much each box says of each chosen one: weights for a mean over what it suppressed.
+
+    A suppressed box counts, by its score, for the best of those that overlap it. Source: the
+    blending in Bazarevsky et al., "BlazeFace", 2019, section 3.3.
+
+    Args:
+        boxes: float32 (N, 4), xyxy, finite.
+        scores: float32 (N,), above 0.
+        chosen: int64 (K,): what `nms` returned for them.
+        overlap: The same as for `nms`.
+
+    Returns:
+        float32 (K, N), whose rows add up to 1: ``weights @ boxes`` are the blended boxes.
+    """
+    alike = iou(boxes[chosen], boxes) > overlap
+    alike[np.arange(len(chosen)), chosen] = True
+    first = alike & (np.cumsum(alike, axis=0) == 1)
+    weights = first * np.asarray(scores, np.float32)
+    out: FloatArray = weights / weights.sum(axis=1, keepdims=True)
+    return out
+
+
+def ssd_to_xyxy(
+    offsets: FloatArray, anchors: FloatArray, variances: tuple[float, float] = (0.1, 0.2)
+) -> FloatArray:
+    """Turn what an SSD says of each anchor into corner boxes.
+
+    Source: Liu et al., "SSD: Single Shot MultiBox Detector", 2016, equation 2, with the variances
+    of its published code.
+
+    Args:
+        offsets: float32 (N, 4): of the centre, x then y, and logarithms of the width and height.
+        anchors: float32 (N, 4), cxcywh.
+        variances: What the centre's offsets and the sizes' logarithms were divided by.
+
+    Returns:
+        float32 (N, 4), xyxy, in the unit of the anchors.
+    """
+    centre = anchors[:, :2] + offsets[:, :2] * np.float32(variances[0]) * anchors[:, 2:]
+    half = anchors[:, 2:] * growth(offsets[:, 2:] * np.float32(variances[1])) * np.float32(0.5)
+    return np.concatenate((centre - half, centre + half), axis=1)
+
+
+def growth(logarithms: FloatArray) -> FloatArray:
+    """Return e to the power of `logarithms`, held below 9 million so that it cannot overflow."""
+    out: FloatArray = np.exp(np.minimum(logarithms, np.float32(16)))
+    return out
 
 
 @lru_cache(maxsize=32)
@@ -98,6 +152,42 @@ def grid_centres(height: int, width: int, stride: int, offset: float = 0.0) -> F
     points: FloatArray = (np.stack((x, y), -1).reshape(-1, 2) + np.float32(offset)) * stride
     points.setflags(write=False)
     return points
+
+
+@lru_cache(maxsize=8)
+def grid_anchors(
+    input_hw: tuple[int, int],
+    *,
+    strides: tuple[int, ...],
+    sizes: tuple[tuple[tuple[float, float], ...], ...],
+) -> FloatArray:
+    """Return anchors of the same sizes around the centre of every cell of a few grids.
+
+    Args:
+        input_hw: The input's height and width.
+        strides: Input pixels a cell, for each grid.
+        sizes: The (height, width) of a cell's anchors in input pixels, for each grid.
+
+    Returns:
+        float32 (N, 4), cxcywh, input pixels: grid by grid, row by row, cell by cell.
+
+    Raises:
+        ValueError: There are not as many strides as lists of sizes.
+    """
+    if len(strides) != len(sizes):
+        raise ValueError(
+            f"wanted the sizes of {len(strides)} grids, one for each stride, got {len(sizes)}"
+        )
+    anchors = []
+    for stride, hw in zip(strides, sizes, strict=True):
+        rows, columns = (-(-side // stride) for side in input_hw)
+        centres = grid_centres(rows, columns, stride, 0.5)
+        wh = np.array(hw, np.float32)[:, ::-1]
+        cells = np.repeat(centres, len(wh), axis=0)
+        anchors.append(np.concatenate((cells, np.tile(wh, (len(centres), 1))), axis=1))
+    out: FloatArray = np.concatenate(anchors)
+    out.setflags(write=False)
+    return out
 
 
 @lru_cache(maxsize=8)
@@ -125,7 +215,15 @@ def ssd_anchors(
 
     Returns:
         float32 (N, 4), cxcywh, 0..1 of the input.
+
+    Raises:
+        ValueError: There are fewer than two layers, or not as many strides as layers.
     """
+    if layers < 2 or (strides and len(strides) != layers):
+        raise ValueError(
+            f"wanted two layers or more and a stride for each, got {layers} layers and the "
+            f"strides {tuple(strides)}"
+        )
     scales = [scale_min + (scale_max - scale_min) * i / (layers - 1) for i in range(layers)] + [1.0]
     anchors = []
     for layer in range(layers):

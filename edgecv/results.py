@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
+from edgecv.labels import FACE_5
 from edgecv.registry import package_missing
 from edgecv.types import Array, FloatArray, Image, IntArray, Size
 
@@ -154,17 +155,22 @@ class Detections(_Rows):
         scores: float32 (N,), 0..1.
         class_ids: int64 (N,).
         labels: Names by class id.
+        track_ids: int64 (N,): which thing it is in frame after frame, as `edgecv.tracking.Tracker`
+            says; -1 for none.
     """
 
     boxes: FloatArray
     scores: FloatArray
     class_ids: IntArray
     labels: tuple[str, ...] = ()
-    _rows: ClassVar[tuple[str, ...]] = ("boxes", "scores", "class_ids")
+    track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    _rows: ClassVar[tuple[str, ...]] = ("boxes", "scores", "class_ids", "track_ids")
 
     def __post_init__(self) -> None:
-        """Refuse boxes that are not (N, 4)."""
+        """Refuse boxes that are not (N, 4); fill in that nothing was tracked."""
         _shaped("boxes", self.boxes, (None, 4))
+        if not len(self.track_ids):
+            object.__setattr__(self, "track_ids", np.full(len(self.boxes), -1, np.int64))
         super().__post_init__()
 
     @property
@@ -173,16 +179,18 @@ class Detections(_Rows):
         return [label_of(c, self.labels) for c in self.class_ids.tolist()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"detections": [{"label", "class_id", "score", "box"}]}``."""
+        """Return ``{"detections": [{"label", "class_id", "score", "box", "track_id"?}]}``."""
         rows = zip(
             self.names, self.class_ids.tolist(), self.scores.tolist(), self.boxes, strict=True
         )
-        return {
-            "detections": [
-                {"label": n, "class_id": c, "score": round(s, 4), "box": rounded(b)}
-                for n, c, s, b in rows
-            ]
-        }
+        listed: list[dict[str, Any]] = [
+            {"label": n, "class_id": c, "score": round(s, 4), "box": rounded(b)}
+            for n, c, s, b in rows
+        ]
+        for entry, track_id in zip(listed, self.track_ids.tolist(), strict=True):
+            if track_id >= 0:
+                entry["track_id"] = track_id
+        return {"detections": listed}
 
     def to_supervision(self) -> Any:
         """Return the same as a `supervision.Detections`.
@@ -198,6 +206,7 @@ class Detections(_Rows):
             xyxy=self.boxes.copy(),
             confidence=self.scores.copy(),
             class_id=self.class_ids.astype(int),
+            tracker_id=self.track_ids.copy() if (self.track_ids >= 0).any() else None,
             data={"class_name": np.array(self.names, dtype=object).astype(str)},
         )
 
@@ -209,9 +218,10 @@ class Faces(_Rows):
     Attributes:
         boxes: float32 (N, 4), xyxy, pixels of the frame.
         scores: float32 (N,), 0..1.
-        landmarks: float32 (N, K, 2), x then y, pixels of the frame. The first five are the left
-            and right eye, the nose, the left and right mouth corner, as seen in the picture; K is 0
-            for detectors without landmarks.
+        landmarks: float32 (N, K, 2), x then y, pixels of the frame; K is 0 for detectors without
+            landmarks.
+        points: (K,): the landmarks' names. Only where they are `edgecv.labels.FACE_5`, as they are
+            when none are given for five, can faces be aligned by them.
         names: (N,): who it is; None where nobody was asked or nobody is near enough.
         similarity: float32 (N,): cosine to the nearest known face; NaN where nobody was asked.
     """
@@ -219,6 +229,7 @@ class Faces(_Rows):
     boxes: FloatArray
     scores: FloatArray
     landmarks: FloatArray
+    points: tuple[str, ...] = ()
     names: tuple[str | None, ...] = ()
     similarity: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     _rows: ClassVar[tuple[str, ...]] = ("boxes", "scores", "landmarks", "names", "similarity")
@@ -227,6 +238,11 @@ class Faces(_Rows):
         """Refuse arrays that do not fit; fill in that nobody was asked who it is."""
         _shaped("boxes", self.boxes, (None, 4))
         _shaped("landmarks", self.landmarks, (None, None, 2))
+        count = self.landmarks.shape[1]
+        if not self.points and count == len(FACE_5):
+            object.__setattr__(self, "points", FACE_5)
+        if self.points and len(self.points) != count:
+            raise ValueError(f"points: wanted {count} names, got {len(self.points)}: {self.points}")
         if not self.names:
             object.__setattr__(self, "names", (None,) * len(self.boxes))
             object.__setattr__(self, "similarity", np.full(len(self.boxes), np.nan, np.float32))
