@@ -101,15 +101,11 @@ def evaluate(
     """
     if len(answers) != len(data.images):
         raise ValueError(f"{len(answers)} answers for {len(data.images)} pictures")
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError as error:
-        raise package_missing("pycocotools", "eval") from error
+    index, evaluation = tools()
     truth = [_truth(number, image) for number, image in enumerate(data.images)]
     found = [_found(number, answer) for number, answer in enumerate(answers)]
     with redirect_stdout(io.StringIO()):
-        run = COCOeval(_index(COCO(), data, truth), _index(COCO(), data, found), kind)
+        run = evaluation(_index(index(), data, truth), _index(index(), data, found), kind)
         run.params.catIds = sorted(categories)
         run.evaluate()
         run.accumulate()
@@ -119,6 +115,20 @@ def evaluate(
         for name, value in zip(FIGURES[kind], run.stats, strict=True)
     }
     return CocoOutcome(figures, _matches(run, len(data.images)))
+
+
+def tools() -> tuple[Any, Any]:
+    """Return pycocotools' classes COCO and COCOeval.
+
+    Raises:
+        PackageMissingError: pycocotools is not installed.
+    """
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ModuleNotFoundError as error:
+        raise package_missing("pycocotools", "eval") from error
+    return COCO, COCOeval
 
 
 def _index(coco: Any, data: CocoData, annotations: Sequence[Sequence[dict[str, Any]]]) -> Any:
@@ -157,8 +167,9 @@ def _found(number: int, answer: Answers) -> list[dict[str, Any]]:
     keypoints: Array = np.zeros((len(boxes), 0))
     if answer.keypoints is not None:
         boxes = np.concatenate((answer.keypoints.min(1), answer.keypoints.max(1)), axis=1)
-        seen = np.ones((*answer.keypoints.shape[:2], 1), np.float32)
-        keypoints = np.concatenate((answer.keypoints, seen), axis=2).reshape(len(boxes), -1)
+        people, count = answer.keypoints.shape[:2]
+        seen = np.ones((people, count, 1), np.float32)
+        keypoints = np.concatenate((answer.keypoints, seen), axis=2).reshape(people, count * 3)
     columns = (xyxy_to_xywh(boxes), area(boxes), answer.scores, answer.category_ids, keypoints)
     return [
         {

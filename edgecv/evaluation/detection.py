@@ -24,6 +24,16 @@ SCORE = 0.001
 PER_IMAGE = 100
 """The most detections of a picture that count, as in COCO's own evaluation."""
 
+SYNONYMS = {
+    "aeroplane": "airplane",
+    "diningtable": "dining table",
+    "motorbike": "motorcycle",
+    "pottedplant": "potted plant",
+    "sofa": "couch",
+    "tvmonitor": "tv",
+}
+"""Pascal VOC's names of classes that COCO has under another; some copies of COCO use them too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionEvaluation(Evaluation):
@@ -31,12 +41,14 @@ class DetectionEvaluation(Evaluation):
 
     Attributes:
         per_class: Average precision by class name, for the classes that occur in the data.
+        unknown: Those of them that the model does not know.
         detections: What was found, by picture.
         matches: What was right, by category id.
     """
 
     main: ClassVar[str] = "ap"
     per_class: Mapping[str, float]
+    unknown: tuple[str, ...]
     detections: tuple[Detections, ...] = field(repr=False)
     matches: Mapping[int, coco.Matches] = field(repr=False)
 
@@ -76,6 +88,7 @@ def evaluate(
         PackageMissingError: pycocotools is not installed.
     """
     check_task(model, "detection")
+    coco.tools()  # what is missing is said before the work, not after it
     chosen = replace(data, images=spread(data.images, limit))
     categories_of(model.spec.labels, data)
     _category_ids(classes, data)
@@ -92,7 +105,8 @@ def measure(
 ) -> DetectionEvaluation:
     """Compare detections, one result for each picture of `data`, with its labels.
 
-    Classes are matched by name. Detections of classes that the data do not know count for nothing.
+    Classes are matched by name, whatever their case, and by `SYNONYMS`. Detections of classes that
+    the data do not know count for nothing.
 
     Args:
         data: The labelled pictures.
@@ -114,11 +128,14 @@ def measure(
         answers.append(coco.Answers(result.boxes[keep], result.scores[keep], ids[keep]))
     outcome = coco.evaluate(data, answers, kind="bbox", categories=categories)
     once = np.ones(len(found))
-    by_name = {data.categories[c]: m.average_precision(once) for c, m in outcome.matches.items()}
+    values = {c: match.average_precision(once) for c, match in outcome.matches.items()}
+    occurring = {c: value for c, value in values.items() if not np.isnan(value)}
+    expected = set(categories_of(found[0].labels, data).values())
     return DetectionEvaluation(
         figures=outcome.figures,
         images=len(found),
-        per_class={name: value for name, value in by_name.items() if not np.isnan(value)},
+        per_class={data.categories[c]: value for c, value in occurring.items()},
+        unknown=tuple(data.categories[c] for c in occurring if c not in expected),
         detections=tuple(found),
         matches=outcome.matches,
     )
@@ -130,11 +147,11 @@ def categories_of(labels: Sequence[str], data: CocoData) -> dict[int, int]:
     Raises:
         DataError: They have no name in common.
     """
-    by_name = {name.casefold(): number for number, name in data.categories.items()}
+    by_name = {_common(name): number for number, name in data.categories.items()}
     known = {
-        class_id: by_name[name.strip().casefold()]
+        class_id: by_name[_common(name)]
         for class_id, name in enumerate(labels)
-        if name.strip().casefold() in by_name
+        if _common(name) in by_name
     }
     if not known:
         raise DataError(
@@ -150,6 +167,11 @@ def _category_ids(classes: Sequence[str], data: CocoData) -> list[int]:
         if name not in by_name:
             raise unknown_name("class", name, by_name)
     return [by_name[name] for name in classes] or list(data.categories)
+
+
+def _common(name: str) -> str:
+    plain = name.strip().casefold()
+    return SYNONYMS.get(plain, plain)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -63,14 +63,24 @@ def confusion_plot(evaluation: ClassificationEvaluation, file: Path, *, title: s
     _save(figure, file)
 
 
-def _figure(width: float, height: float) -> Any:
+def tools() -> tuple[Any, Any]:
+    """Return matplotlib's classes Figure and FigureCanvasAgg.
+
+    Raises:
+        PackageMissingError: matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise package_missing("matplotlib", "eval") from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    return Figure, FigureCanvasAgg
+
+
+def _figure(width: float, height: float) -> Any:
+    empty, canvas = tools()
+    figure = empty(figsize=(width, height), layout="constrained")
+    canvas(figure)
     return figure
 
 

@@ -27,6 +27,10 @@ SIGMAS = (
 """How much people differ in placing each of COCO's 17 keypoints, as a part of the person's size.
 Source: cocodataset.org/#keypoints-eval."""
 
+LEAST_KEYPOINTS = 8
+"""People with fewer marked keypoints than this, half of them, do not count for the mean OKS: of
+someone who is hardly in the picture a pose cannot be told. They do count for `oks_ap`."""
+
 WHOLE_PICTURE = frozenset({"heatmap_paf"})
 """Decoders that find everybody in a picture; the others are given one person at a time."""
 
@@ -37,11 +41,13 @@ class PoseEvaluation(Evaluation):
 
     Attributes:
         oks: For each picture the OKS of every person in it who has keypoints, float64 (M,).
+        marked: For each picture how many keypoints of theirs are marked, int64 (M,).
         poses: What was found, by picture.
     """
 
     main: ClassVar[str] = "mean_oks"
     oks: tuple[Array, ...] = field(repr=False)
+    marked: tuple[Array, ...] = field(repr=False)
     poses: tuple[Poses, ...] = field(repr=False)
 
     def __len__(self) -> int:
@@ -51,8 +57,9 @@ class PoseEvaluation(Evaluation):
     def resample(self, counts: Array) -> float:
         """Return the mean OKS where picture i occurs ``counts[i]`` times; NaN without people."""
         checked_counts(counts, len(self))
-        sums = np.array([values.sum() for values in self.oks])
-        people = np.array([len(values) for values in self.oks])
+        counted = [marked >= LEAST_KEYPOINTS for marked in self.marked]
+        people = np.array([chosen.sum() for chosen in counted])
+        sums = np.array([oks[chosen].sum() for oks, chosen in zip(self.oks, counted, strict=True)])
         total = float(people @ counts)
         return float(sums @ counts) / total if total else float("nan")
 
@@ -83,10 +90,14 @@ def evaluate(
             labelled.
         ImageError: A picture cannot be read.
         PackageMissingError: pycocotools is not installed.
+        ValueError: The margin is negative.
     """
+    if not margin >= 0:
+        raise ValueError(f"the margin is a part of the box's side, 0 or more, got {margin}")
     check_task(model, "pose")
     _keypoint_order(model.spec.keypoints, "the model")
     _keypoint_order(data.keypoints, "the data")
+    coco.tools()  # what is missing is said before the work, not after it
     chosen = replace(data, images=spread(data.images, limit))
     every = at_score(model, 0.0)
     files, sizes = zip(*((image.file, image.size) for image in chosen.images), strict=True)
@@ -103,6 +114,10 @@ def evaluate(
 def measure(data: CocoData, found: Sequence[Poses], *, one_each: bool) -> PoseEvaluation:
     """Compare poses, one result for each picture of `data`, with its labels.
 
+    The figures: `mean_oks`, the mean similarity over the people with at least `LEAST_KEYPOINTS`
+    marked keypoints, whose number is `people`; `mean_oks_all`, over all with any; `oks_ap` and the
+    others of COCO's own evaluation.
+
     Args:
         data: The labelled pictures.
         found: In the same order.
@@ -116,12 +131,10 @@ def measure(data: CocoData, found: Sequence[Poses], *, one_each: bool) -> PoseEv
         ValueError: There are not as many results as pictures or, with `one_each`, as people.
     """
     truth_order = _keypoint_order(data.keypoints, "the data")
-    images = [
-        replace(image, keypoints=image.keypoints[:, truth_order][:, :, :3]) for image in data.images
-    ]
+    images = [replace(image, keypoints=image.keypoints[:, truth_order]) for image in data.images]
     ordered = replace(data, images=tuple(images), keypoints=COCO_17)
     category = next(iter(data.categories))
-    answers, similarities = [], []
+    answers, similarities, marked = [], [], []
     for image, poses in zip(images, found, strict=True):
         points = poses.keypoints[:, _keypoint_order(poses.names, "the result")]
         ids = np.full(len(poses), category, np.int64)
@@ -129,13 +142,20 @@ def measure(data: CocoData, found: Sequence[Poses], *, one_each: bool) -> PoseEv
         people = labelled(image)
         table = oks(points, image.keypoints[people], image.areas[people])
         similarities.append(_own(table) if one_each else table.max(axis=0, initial=0.0))
+        marked.append((image.keypoints[people, :, 2] > 0).sum(axis=1))
     outcome = coco.evaluate(ordered, answers, kind="keypoints", categories=[category])
     everyone = np.concatenate(similarities)
-    mean = float(everyone.mean()) if len(everyone) else float("nan")
+    counted = everyone[np.concatenate(marked) >= LEAST_KEYPOINTS]
     return PoseEvaluation(
-        figures={"mean_oks": mean, **outcome.figures, "people": len(everyone)},
+        figures={
+            "mean_oks": _mean(counted),
+            "mean_oks_all": _mean(everyone),
+            **outcome.figures,
+            "people": len(counted),
+        },
         images=len(found),
         oks=tuple(similarities),
+        marked=tuple(marked),
         poses=tuple(found),
     )
 
@@ -170,6 +190,10 @@ def labelled(image: CocoImage) -> Array:
     return np.flatnonzero(marked & ~image.crowd)
 
 
+def _mean(values: Array) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
 def _own(table: Array) -> Array:
     if table.shape[0] != table.shape[1]:
         raise ValueError(f"{table.shape[0]} poses for {table.shape[1]} people of a picture")
@@ -180,7 +204,10 @@ def _one_by_one(model: Model, image: Image, labels: CocoImage, margin: float) ->
     """Return the best pose in each labelled person's region, all in one result."""
     results = []
     for person in labelled(labels):
-        region = person_region(labels.boxes[person], labels.size, margin=margin)
+        try:
+            region = person_region(labels.boxes[person], labels.size, margin=margin)
+        except ValueError as error:
+            raise DataError(f"{labels.file}, person {person + 1}: {error}") from error
         results.append(_best(cast("Poses", model(image, region))))
     count = len(model.spec.keypoints)
     return Poses(
