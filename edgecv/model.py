@@ -17,7 +17,7 @@ from edgecv import modelfile, zoo
 from edgecv.decoders import DECODERS
 from edgecv.errors import DeviceError, PackageMissingError, SpecError, unknown_name
 from edgecv.image import Placement, Plan, Region
-from edgecv.results import AnyResult, Latency, RunInfo
+from edgecv.results import AnyResult, Latency, Mask, RunInfo
 from edgecv.session import RUNTIMES, Opened, Session, open_session
 from edgecv.spec import InputSpec, ModelSpec, input_from_dict
 from edgecv.types import Array, FloatArray, Image, TensorSpec
@@ -85,7 +85,7 @@ class Model:
         prepared = perf_counter()
         outputs = self.infer(tensor)
         inferred = perf_counter()
-        result = self._decode(outputs, self.spec, placement)
+        result = self.decode(outputs, placement)
         end = perf_counter()
         times = Latency(
             (prepared - start) * 1e3,
@@ -109,8 +109,15 @@ class Model:
         return {role: restore(raw[name]) for role, name, restore in self._outputs}
 
     def decode(self, outputs: Mapping[str, Array], placement: Placement) -> AnyResult:
-        """Return what the outputs of `infer` mean, in pixels of the frame."""
-        return self._decode(outputs, self.spec, placement)
+        """Return what the outputs of `infer` mean, in pixels of the frame.
+
+        Raises:
+            SpecError: The outputs are not what the spec says, or there are classes without a label.
+        """
+        result = self._decode(outputs, self.spec, placement)
+        if self.spec.labels:
+            _check_labels(self.spec, result)
+        return result
 
     def close(self) -> None:
         """Give the device back."""
@@ -268,6 +275,16 @@ def _restore(tensor: TensorSpec) -> Callable[[Array], Array]:
         return out
 
     return real
+
+
+def _check_labels(spec: ModelSpec, result: AnyResult) -> None:
+    """Refuse class ids beyond the labels: they are those of another model."""
+    ids = result.class_map if isinstance(result, Mask) else getattr(result, "class_ids", None)
+    if ids is not None and ids.size and int(ids.max()) >= len(spec.labels):
+        raise SpecError(
+            f"{spec.name} found the class {int(ids.max())}, counted from 0, but its spec has "
+            f"{len(spec.labels)} labels: give a label for each class, or none at all"
+        )
 
 
 def _decoder(spec: ModelSpec) -> Decoder:

@@ -176,3 +176,11 @@ def test_the_score_given_to_load_is_the_threshold(zoo: Path) -> None:
 def edgecv_photo() -> np.ndarray:
     data = pytest.importorskip("skimage.data")
     return np.ascontiguousarray(data.astronaut()[..., ::-1])
+
+
+def test_a_class_beyond_the_labels_is_an_error_and_not_a_nameless_number() -> None:
+    outputs = {**OUTPUTS, "classes": np.array([[7, 0]], F)}
+    image = np.zeros((100, 200, 3), np.uint8)
+    assert Model(FakeSession(outputs), SPEC.with_changes(labels=()))(image).names == ["7"]
+    with pytest.raises(SpecError, match=r"found the class 7.*has 2 labels"):
+        Model(FakeSession(outputs), SPEC)(image)

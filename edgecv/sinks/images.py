@@ -58,13 +58,17 @@ class Images:
         """There is nothing to finish: every picture is whole."""
 
     def _name(self, source: Path, index: int) -> str:
-        """Return a file's own name, with its number where that is taken."""
+        """Return a file's own name, with its number or the next free one where that is taken.
+
+        Case does not tell names apart, since it does not on every disk.
+        """
         stem = source.stem or "frame"
         suffix = ".png" if source.suffix.lower() in PNG_SUFFIXES else ".jpg"
         name = f"{stem}{suffix}"
-        if name in self._taken:
+        while name.casefold() in self._taken:
             name = f"{stem}_{index:06d}{suffix}"
-        self._taken.add(name)
+            index += 1
+        self._taken.add(name.casefold())
         return name
 
 

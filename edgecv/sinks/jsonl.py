@@ -72,7 +72,7 @@ class JsonLines:
 
     def _line(self, values: dict[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(values) + "\n")
             self._file.flush()
         except OSError as error:
             raise self._failed(error) from error

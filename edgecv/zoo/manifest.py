@@ -86,5 +86,5 @@ def entry(name: str) -> Entry:
         return table()[name]
     longer = [known for known in names() if name and name.lower() in known]
     if longer:
-        raise UnknownNameError(f"no model {name!r}; did you mean {' or '.join(longer)}?")
+        raise UnknownNameError(f"no model {name!r}; did you mean {' or '.join(map(repr, longer))}?")
     raise unknown_name("model", name, table())

@@ -81,11 +81,15 @@ def test_a_full_disk_is_told() -> None:
 
 def test_pictures_are_named_after_their_source_and_never_overwrite_each_other(tmp_path) -> None:
     sink = Images(tmp_path / "out")
-    for index, source in enumerate(("x/a.jpg", "y/a.jpg", "b.png", "")):
+    for index, source in enumerate(("x/a.jpg", "y/a.jpg", "b.png", "", "z/A.jpg", "b.bmp")):
         sink.write(output(index, source=source))
+    sink.write(output(1, source="w/a.jpg"))  # the number is taken as well
     sink.close()
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == ["a.jpg", "a_000001.jpg", "b.png", "frame.jpg"]
+    assert names == [
+        *("A_000004.jpg", "a.jpg", "a_000001.jpg", "a_000002.jpg"),
+        *("b.png", "b_000005.png", "frame.jpg"),
+    ]
     drawn = cv2.imread(str(tmp_path / "out" / "b.png"))
     assert (drawn != 20).any()
 

@@ -85,9 +85,9 @@ def test_the_size_is_that_of_all_files() -> None:
     ("name", "said"),
     [
         ("yunet_n_640", "did you mean 'yunet_n_320'"),
-        ("movenet", r"did you mean movenet_lightning_int8\?"),
-        ("MobileFaceNet", "did you mean mobilefacenet_fp32 or mobilefacenet_int8"),
-        ("resnet152", "there are: blazeface_short_range, "),
+        ("movenet", r"did you mean 'movenet_lightning_int8'\?"),
+        ("MobileFaceNet", "did you mean 'mobilefacenet_fp32' or 'mobilefacenet_int8'"),
+        ("qqq", "there are: blazeface_short_range, "),
         ("", "there are: "),
     ],
 )
