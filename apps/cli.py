@@ -1,0 +1,169 @@
+"""The `edgecv` command: it knows what there is, and imports only what is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import NamedTuple
+
+import edgecv
+from edgecv.errors import EdgeCVError, UnknownNameError, unknown_name
+
+from .common import UsageError
+
+
+class Command(NamedTuple):
+    """One command: a module that exports `configure(parser)` and `run(args) -> int`."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "detect": Command("edgecv.apps.detect", "find objects in pictures"),
+    "pose": Command("edgecv.apps.pose", "find people and their keypoints"),
+    "face": Command("edgecv.apps.face", "find faces, and say whose they are"),
+    "classify": Command("edgecv.apps.classify", "say what a picture shows"),
+    "segment": Command("edgecv.apps.segment", "say what every pixel belongs to"),
+    "embed": Command("edgecv.apps.embed", "turn faces into vectors, and compare them"),
+    "eval": Command("edgecv.apps.eval", "measure a model's accuracy on a labelled folder"),
+    "demo": Command("edgecv.apps.demo", "see what edgecv can do on this machine"),
+    "models": Command("edgecv.apps.models", "list, show and fetch public models"),
+    "info": Command("edgecv.apps.info", "show what a model file takes and gives"),
+    "devices": Command("edgecv.apps.devices", "list what can run models on this machine"),
+}
+
+EPILOG = """\
+examples:
+  edgecv detect street.jpg
+  edgecv pose photos/ --out drawn/
+  edgecv face 'album/**' --known people/ --json faces.jsonl
+  edgecv models
+  edgecv devices
+
+`edgecv COMMAND --help` explains a command. Models that are not here are fetched when they are first
+used, into ~/.cache/edgecv (EDGECV_CACHE); EDGECV_ZOO_MIRROR names a folder or address to take them
+from instead.
+
+exit codes: 0 done; 1 something went wrong, and stderr says what; 2 the command line is wrong;
+130 interrupted; 141 the reader of the output went away.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        argv: The words after `edgecv`; None for those of this process.
+
+    Raises:
+        SystemExit: The command line is wrong (2), or help or the version was asked for (0).
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and "--debug" not in arguments:
+        _silence_native_code()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _drop_stdout()
+        return 141
+
+
+def _run(arguments: list[str]) -> int:
+    parser, module = _parser(arguments)
+    args = parser.parse_args(arguments)
+    if module is None:
+        parser.print_help(sys.stderr)
+        return 2
+    _start_log(debug=args.debug)
+    try:
+        code = int(module.run(args))
+        sys.stdout.flush()
+    except (EdgeCVError, OSError) as error:
+        gone = error if isinstance(error, BrokenPipeError) else error.__cause__
+        if isinstance(gone, BrokenPipeError):
+            raise gone from None
+        if args.debug:
+            raise
+        print(f"edgecv: {_one_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, (UsageError, UnknownNameError)) else 1
+    return code
+
+
+def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, ModuleType | None]:
+    """Return the parser, with the options of the one command that was asked for."""
+    parser = argparse.ArgumentParser(
+        "edgecv",
+        description="Computer vision on edge devices.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edgecv {edgecv.__version__}")
+    parser.add_argument("--debug", action="store_true", help="show where in the code errors arise")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    if chosen is not None and chosen not in COMMANDS:
+        parser.error(str(unknown_name("command", chosen, COMMANDS)))
+    module = None
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
+        if name == chosen:
+            module = import_module(command.module)
+            module.configure(sub)
+    return parser, module
+
+
+def _start_log(*, debug: bool) -> None:
+    """Send what edgecv's modules log to stderr: warnings, or everything when debugging."""
+    logging.basicConfig(format="edgecv: %(message)s", level=logging.WARNING)
+    logging.getLogger("edgecv").setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+def _silence_native_code() -> None:
+    """Leave stderr to Python alone: what C libraries write to it goes nowhere.
+
+    OpenCV, libpng, TFLite and others write there of their own accord what is an error of ours as
+    well, or no error at all. `--debug` shows it.
+    """
+    sys.stderr.flush()
+    ours = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(ours, "w", buffering=1, errors="backslashreplace")
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _drop_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush cannot fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
