@@ -131,8 +131,9 @@ def find_peaks(heatmaps: Array, *, threshold: float) -> list[FloatArray]:
     between the cells is the top of the parabolas through it and its neighbours in x and in y.
     """
     maps = np.ascontiguousarray(heatmaps.transpose(1, 2, 0), np.float32)
-    higher = maps > np.maximum(cv2.dilate(maps, _BEFORE), threshold)
-    part, y, x = np.nonzero((higher & (maps >= cv2.dilate(maps, _AFTER))).transpose(2, 0, 1))
+    before, after = (cv2.dilate(maps, k).reshape(maps.shape) for k in (_BEFORE, _AFTER))
+    highest = (maps > np.maximum(before, threshold)) & (maps >= after)
+    part, y, x = np.nonzero(highest.transpose(2, 0, 1))
     value = heatmaps[part, y, x]
     framed = np.pad(heatmaps, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     dx = _summit(framed[part, y + 1, x], value, framed[part, y + 1, x + 2])
