@@ -4,12 +4,16 @@ EdgeCVError
 ├── SpecError             a model and what is said of it (its spec) do not agree, or nothing is said
 ├── ModelFileError        a model file is missing, empty, truncated or of an unknown kind
 ├── ImageError            an image file cannot be read, or is larger than allowed
+├── SourceError           a camera, stream or video cannot be opened or has stopped
 ├── DataError             a dataset folder or annotation file is not what it should be
 ├── DeviceError           no such device here, or it cannot be used
 ├── InferenceError        a runtime refused a model, or failed while running it
+│   └── DeviceLostError   a device stopped answering while it ran a model
 ├── PackageMissingError   an optional package is not installed (also an ImportError)
 ├── DownloadError         a file could not be fetched, or its checksum is wrong
 ├── OutputError           a result could not be written
+├── GalleryError          a face gallery is damaged, of another model, or in use
+├── EnrolmentError        a picture shows no face that could be enrolled
 └── UnknownNameError      no runtime, decoder, model or app of that name (also a KeyError)
 
 A caller's mistake in Python (a float image, a negative size) is a ValueError or TypeError instead.
@@ -37,6 +41,10 @@ class ImageError(EdgeCVError):
     """An image file cannot be read, or is larger than allowed."""
 
 
+class SourceError(EdgeCVError):
+    """A camera, stream or video cannot be opened or has stopped."""
+
+
 class DataError(EdgeCVError):
     """A dataset folder or annotation file is not what it should be."""
 
@@ -49,6 +57,10 @@ class InferenceError(EdgeCVError):
     """A runtime refused a model, or failed while running it."""
 
 
+class DeviceLostError(InferenceError):
+    """A device stopped answering while it ran a model: unplugged, overheated or reset."""
+
+
 class PackageMissingError(EdgeCVError, ImportError):
     """An optional package is not installed."""
 
@@ -59,6 +71,14 @@ class DownloadError(EdgeCVError):
 
 class OutputError(EdgeCVError):
     """A result could not be written."""
+
+
+class GalleryError(EdgeCVError):
+    """A face gallery is damaged, of another model or version, in use, or no gallery at all."""
+
+
+class EnrolmentError(EdgeCVError):
+    """A picture shows no face, or no face fit to know its owner by."""
 
 
 class UnknownNameError(EdgeCVError, KeyError):

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from edgecv import tflitefile
 from edgecv.errors import ModelFileError, SpecError, unknown_name
 from edgecv.spec import ModelSpec
 
 SUFFIXES = (".tflite", ".onnx", ".xml")
 SPEC_NAME = "edgecv.json"
-EDGETPU_OPERATOR = b"edgetpu-custom-op"
+EDGETPU_OPERATOR = "edgetpu-custom-op"
 
 
 def check(path: Path) -> None:
@@ -44,8 +45,12 @@ def check(path: Path) -> None:
 
 
 def needs_edgetpu(path: Path) -> bool:
-    """Tell whether a TFLite file was compiled for the Edge TPU, by its custom operator's name."""
-    return path.suffix == ".tflite" and EDGETPU_OPERATOR in path.read_bytes()
+    """Tell whether a TFLite file was compiled for the Edge TPU, by its custom operator's name.
+
+    Raises:
+        ModelFileError: The file is cut short or damaged.
+    """
+    return path.suffix == ".tflite" and EDGETPU_OPERATOR in tflitefile.custom_operators(path)
 
 
 def embedded_spec(path: Path) -> ModelSpec | None:

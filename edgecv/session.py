@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class Session(Protocol):
-    """An opened model: raw tensors in, raw tensors out. One thread at a time."""
+    """An opened model: raw tensors in, raw tensors out.
+
+    A session may also have an attribute `device`: what it runs on, where only opening it tells.
+    """
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -34,10 +37,21 @@ class Session(Protocol):
         """What comes out."""
 
     def run(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once: input name -> array, giving output name -> array that the caller may keep."""
+        """Run once; runs from several threads take turns.
+
+        Args:
+            tensors: Input name -> array, of the shape and dtype that `inputs` says; left unchanged.
+
+        Returns:
+            Output name -> array that the caller may keep: later runs do not write to it.
+
+        Raises:
+            ValueError: A tensor is missing, or of another shape or dtype.
+            InferenceError: The runtime failed, or the session was closed.
+        """
 
     def close(self) -> None:
-        """Give the device back; the session cannot run after this."""
+        """Give the device back, once or again; the session cannot run after this."""
 
 
 class Runtime(Protocol):
@@ -74,15 +88,25 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 """Which runtimes read a kind of file, the first choice first."""
 
-DEVICE_KINDS = ("auto", "cpu", "gpu", "npu", "coral", "cuda", "tensorrt", "AUTO", "HETERO", "MULTI")
+DEVICE_KINDS = ("auto", "cpu", "gpu", "npu", "coral", "cuda", "tensorrt", "openvino")
+
+COMBINED: Mapping[str, str] = {"AUTO": "openvino", "HETERO": "openvino", "MULTI": "openvino"}
+"""Names for several devices of one runtime, and that runtime: "AUTO:GPU,CPU", "HETERO:NPU,CPU"."""
 
 AUTO_KINDS = ("coral", "cuda", "cpu")
-"""What "auto" may choose. GPUs and NPUs round differently and may compile for minutes: by name only."""
+"""What "auto" may choose. GPUs and NPUs round differently and compile for minutes: by name only."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A session, and what it turned out to run on."""
+    """A session, and what it turned out to run on.
+
+    Attributes:
+        session: The session.
+        runtime: Its runtime's name.
+        device: Its device's name.
+        fallback: Why it is not on a device that would have come first; empty when it is.
+    """
 
     session: Session
     runtime: str
@@ -98,6 +122,7 @@ def open_session(
     Args:
         path: A .tflite, .onnx or OpenVINO .xml file.
         device: "auto", or what `edgecv.devices()` names: "cpu", "gpu", "npu", "coral", "coral:1".
+            "AUTO", "HETERO" and "MULTI" stand for OpenVINO's combinations, as "HETERO:GPU,CPU".
         runtime: The only runtime to try; None for any that reads the file.
         threads: CPU threads; None leaves the choice to the runtime's module.
 
@@ -109,29 +134,32 @@ def open_session(
         InferenceError: The runtime refuses the model.
     """
     modelfile.check(path)
-    kind = device.partition(":")[0]
-    if kind not in DEVICE_KINDS:
-        raise unknown_name("device", device, DEVICE_KINDS)
     if threads is not None and threads < 1:
         raise ValueError(f"threads counts from 1, got {threads}")
+    kind = _kind(device)
     names = _runtimes_for(path, runtime)
     compiled = modelfile.needs_edgetpu(path)
     if compiled and kind not in ("auto", "coral"):
-        raise DeviceError(_compiled_text(path, f"{device} cannot run it"))
+        raise DeviceError(_compiled_text(path, f"{device} cannot run it; use --device coral"))
     wanted = ("coral",) if compiled else AUTO_KINDS if kind == "auto" else (kind,)
     passed_over: list[str] = []
-    for found in _candidates(names, wanted, passed_over):
+    for found in _candidates(names, wanted, passed_over, each=kind == "auto"):
         name = found.name if kind == "auto" else device
         try:
-            session = RUNTIMES.load(found.runtime).open_session(path, name, threads=threads)
+            return _open(path, found.runtime, name, threads, passed_over if kind == "auto" else ())
         except (DeviceError, InferenceError) as error:
             if kind != "auto":
                 raise
-            log.warning("%s: %s refuses %s: %s", name, found.runtime, path.name, error)
-            passed_over.append(f"{found.runtime} on {name}: {error}")
-            continue
-        return Opened(session, found.runtime, name, "; ".join(passed_over))
+            passed_over.append(f"{_label(found)}: {error}")
+            log.warning("%s is passed over for %s: %s", _label(found), path.name, error)
     raise _no_device(path, device, names, passed_over, compiled=compiled)
+
+
+def _kind(device: str) -> str:
+    kind = device.partition(":")[0]
+    if kind not in DEVICE_KINDS and kind not in COMBINED:
+        raise unknown_name("device", device, (*DEVICE_KINDS, *COMBINED))
+    return kind
 
 
 def _runtimes_for(path: Path, runtime: str | None) -> tuple[str, ...]:
@@ -146,43 +174,52 @@ def _runtimes_for(path: Path, runtime: str | None) -> tuple[str, ...]:
     return (runtime,)
 
 
+def _open(
+    path: Path, runtime: str, device: str, threads: int | None, passed_over: Sequence[str]
+) -> Opened:
+    session: Session = RUNTIMES.load(runtime).open_session(path, device, threads=threads)
+    ran_on = getattr(session, "device", device)
+    return Opened(session, runtime, ran_on, "; ".join(passed_over))
+
+
 def _candidates(
-    names: Sequence[str], kinds: Sequence[str], passed_over: list[str]
+    names: Sequence[str], kinds: Sequence[str], passed_over: list[str], *, each: bool
 ) -> Iterator[Device]:
-    """Yield the usable devices of some kinds, noting the unusable ones with their reasons."""
+    """Yield the usable devices of some kinds, noting why the others of a runtime are unusable.
+
+    Each of them, or the first of each runtime: a name that the user gives says which one it is.
+    """
     for name in names:
+        if COMBINED.get(kinds[0]) == name:
+            yield Device(kinds[0], name, "")
+            continue
         try:
-            found = RUNTIMES.load(name).list_devices()
+            found = [d for d in RUNTIMES.load(name).list_devices() if d.kind in kinds]
         except PackageMissingError as error:
             passed_over.append(f"{name}: {error}")
             continue
-        seen: set[str] = set()
-        for device in found:
-            if device.kind not in kinds or (len(kinds) == 1 and device.kind in seen):
-                continue
-            if device.problem:
-                if len(kinds) == 1:
-                    passed_over.append(f"{name} on {device.name}: {device.problem}")
-                continue
-            seen.add(device.kind)
-            yield device
+        usable = [device for device in found if not device.problem]
+        if not usable:
+            passed_over += [f"{_label(d)}: {d.problem}" for d in found]
+        yield from usable if each else usable[:1]
+
+
+def _label(device: Device) -> str:
+    same = device.kind == device.runtime
+    return device.name if same else f"{device.runtime} on {device.name}"
 
 
 def _no_device(
     path: Path, device: str, names: Sequence[str], reasons: Sequence[str], *, compiled: bool
 ) -> DeviceError | PackageMissingError:
     why = "; ".join(reasons)
+    if compiled and why:
+        return DeviceError(f"{path.name} was compiled for the Edge TPU: {why}")
     if compiled:
-        return DeviceError(_compiled_text(path, why or "no Edge TPU was found"))
+        return DeviceError(_compiled_text(path, "no Edge TPU was found; plug one in"))
     if len(reasons) == len(names) and all("pip install" in reason for reason in reasons):
         return PackageMissingError(f"nothing here runs {path.name}: {why}")
-    known = []
-    for name in names:
-        try:
-            usable = [d for d in RUNTIMES.load(name).list_devices() if not d.problem]
-        except PackageMissingError:
-            continue
-        known += [f"{d.name} ({name})" for d in usable]
+    known = [f"{d.name} ({d.runtime})" for d in devices(names) if not d.problem]
     return DeviceError(
         f"no device {device!r} here can run {path.name}"
         + (f" ({why})" if why else "")
@@ -193,19 +230,21 @@ def _no_device(
 def _compiled_text(path: Path, why: str) -> str:
     return (
         f"{path.name} was compiled for the Edge TPU (its operator is "
-        f"{modelfile.EDGETPU_OPERATOR.decode()}): {why}. Plug in a Coral and use --device coral, or "
-        "give the .tflite file it was compiled from"
+        f"{modelfile.EDGETPU_OPERATOR}): {why}, or give the .tflite file it was compiled from"
     )
 
 
-def devices() -> list[Device]:
+def devices(runtimes: Sequence[str] = tuple(RUNTIMES)) -> list[Device]:
     """Return every device of this machine as each installed runtime sees it.
 
     What is present but unusable is listed too, with the reason in `Device.problem`; a runtime whose
     package is missing is listed once, with the line that installs it.
+
+    Args:
+        runtimes: The runtimes to ask.
     """
     found: list[Device] = []
-    for name in RUNTIMES:
+    for name in runtimes:
         try:
             found += RUNTIMES.load(name).list_devices()
         except PackageMissingError as error:

@@ -48,6 +48,16 @@ def data() -> Path:
     return _folder("EDGECV_DATA", ROOT.parent / "shared" / "data", "the evaluation photographs")
 
 
+@pytest.fixture(scope="session")
+def edgetpu_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of the virtual Edge TPU; the test is skipped where no C compiler is."""
+    import virtual_edgetpu
+
+    if virtual_edgetpu.compiler() is None:
+        pytest.skip("no C compiler (gcc) to build the virtual Edge TPU with")
+    return virtual_edgetpu.build(tmp_path_factory.mktemp("edgetpu"))
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's own cache out of the tests, and one cache for all of them."""

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tiny_models import compiled_tflite, relu_tflite
 
 from edgecv import modelfile
 from edgecv.errors import ModelFileError, SpecError
@@ -134,8 +135,5 @@ def test_a_damaged_openvino_file_is_told(tmp_path: Path) -> None:
 
 
 def test_edgetpu_models_are_known_by_their_operator(tmp_path: Path) -> None:
-    path = tmp_path / "m.tflite"
-    path.write_bytes(TFLITE)
-    assert not modelfile.needs_edgetpu(path)
-    path.write_bytes(TFLITE + b"edgetpu-custom-op")
-    assert modelfile.needs_edgetpu(path)
+    assert not modelfile.needs_edgetpu(relu_tflite(tmp_path / "cpu.tflite"))
+    assert modelfile.needs_edgetpu(compiled_tflite(tmp_path / "tpu.tflite"))
