@@ -73,7 +73,11 @@ def _box(canvas: Image, box: Array, text: str, color: tuple[int, int, int]) -> N
 def _detections(result: Detections, canvas: Image) -> None:
     for i in range(len(result) - 1, -1, -1):  # the surest on top
         text = f"{result.names[i]} {result.scores[i]:.2f}"
-        _box(canvas, result.boxes[i], text, color_of(int(result.class_ids[i])))
+        number = int(result.class_ids[i])
+        if result.track_ids[i] >= 0:
+            number = int(result.track_ids[i])
+            text = f"#{number} {text}"
+        _box(canvas, result.boxes[i], text, color_of(number))
 
 
 def _faces(result: Faces, canvas: Image) -> None:
