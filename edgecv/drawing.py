@@ -47,7 +47,7 @@ def draw(result: Result, image: Image) -> Image:
 
 
 def _thickness(canvas: Image) -> int:
-    return max(1, int(min(canvas.shape[:2])) // 320)
+    return max(2, int(min(canvas.shape[:2])) // 256)
 
 
 def label(canvas: Image, text: str, x: float, y: float, color: tuple[int, int, int]) -> None:

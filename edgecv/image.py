@@ -126,36 +126,33 @@ class Plan:
         elif self.spec.fit == "crop":
             fit_x = fit_y = max(fit_x, fit_y) / self.spec.zoom
         spare = 0.0 if self.spec.fit == "letterbox_topleft" else 0.5
-        return _cut(
-            frame, self.size, (fit_x, fit_y),
-            ((width - wide * fit_x) * spare, (height - high * fit_y) * spare), (left, top),
-        )  # fmt: skip
+        offset = ((width - wide * fit_x) * spare, (height - high * fit_y) * spare)
+        return _cut(frame, self.size, (left, top, right, bottom), (fit_x, fit_y), offset)
 
 
 def _cut(
-    frame: Size,
-    size: Size,
-    fit: tuple[float, float],
-    offset: tuple[float, float],
-    corner: tuple[float, float],
+    frame: Size, size: Size, region: Region, fit: tuple[float, float], offset: tuple[float, float]
 ) -> _Geometry:
-    """Find the whole pixels that map a region's visible part into the input.
+    """Find the whole pixels of a region that go to whole pixels of the input.
 
-    `fit` is input pixels per frame pixel, `corner` the region's upper left in the frame, `offset`
-    where that corner lies in the input. Bars beside a region show the frame around it, and padding
-    only where the frame ends. The placement is computed from the whole pixels, so that the
-    way back is exact.
+    The placement is computed from these pixels, so that the way back is exact.
+
+    Args:
+        frame: The frame's size.
+        size: The input's size.
+        region: What is looked at; what lies beyond the frame is left to the padding.
+        fit: Input pixels per frame pixel, for x and y.
+        offset: Where in the input the region's upper left corner lies, for x and y.
     """
     source, target, scale, shift = [], [], [], []
-    for length, side, ratio, start, origin in zip(
-        (frame.width, frame.height), (size.width, size.height), fit, offset, corner, strict=True
-    ):
-        low = max(0, round(origin - start / ratio))
-        high = min(length, round(origin + (side - start) / ratio))
+    for axis, (length, side) in enumerate(((frame.width, size.width), (frame.height, size.height))):
+        near, far, ratio, start = region[axis], region[axis + 2], fit[axis], offset[axis]
+        low = max(0, round(max(near, near - start / ratio)))
+        high = min(length, round(min(far, near + (side - start) / ratio)))
         if high <= low:
-            raise ValueError(f"the region at {corner} lies outside the frame of {frame}")
-        first = min(side - 1, max(0, round((low - origin) * ratio + start)))
-        last = min(side, max(first + 1, round((high - origin) * ratio + start)))
+            raise ValueError(f"the region {region} lies outside the frame of {frame}")
+        first = min(side - 1, max(0, round((low - near) * ratio + start)))
+        last = min(side, max(first + 1, round((high - near) * ratio + start)))
         source.append((low, high))
         target.append((first, last))
         scale.append((high - low) / (last - first))

@@ -148,6 +148,16 @@ def test_a_region_is_looked_at_alone_and_leads_back_to_the_frame() -> None:
     np.testing.assert_allclose(place.boxes_to_frame([[0, 0, 16, 16]]), [[110, 20, 150, 60]])
 
 
+def test_bars_beside_a_region_are_padding_and_not_what_surrounds_it() -> None:
+    image = np.full((100, 200, 3), 200, np.uint8)
+    plan = Plan(InputSpec(color="bgr", fit="letterbox", pad=5), tensor((1, 40, 40, 3)))
+    got, place = plan(image, (80, 20, 100, 60))
+    assert (got[0, :, 10:30] == 200).all()
+    assert (got[0, :, :10] == 5).all()
+    assert (got[0, :, 30:] == 5).all()
+    np.testing.assert_allclose(place.boxes_to_frame([[10, 0, 30, 40]]), [[80, 20, 100, 60]])
+
+
 def test_a_region_beyond_the_edge_is_padded() -> None:
     image = np.full((100, 100, 3), 200, np.uint8)
     plan = Plan(InputSpec(color="bgr", pad=3), tensor((1, 40, 40, 3)))
