@@ -117,6 +117,8 @@ def run_pictures(
     sources = [open_source(uri) for uri in args.sources]
     unreadable = 0
     with ExitStack() as stack:
+        for source in sources:
+            stack.callback(source.close)
         predict = stack.enter_context(opened(args))
         sinks = open_outputs(args.json, args.out, inputs=input_paths(sources))
         for sink in sinks:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgecv.errors import SpecError
+from edgecv.decoders.roles import check_classes
 from edgecv.image import Placement
 from edgecv.results import Classes
 from edgecv.spec import ModelSpec
@@ -38,11 +38,7 @@ def decode(
         SpecError: The number of scores is not that of the labels.
     """
     values = next(iter(outputs.values())).astype(np.float32).reshape(-1)
-    if spec.labels and len(spec.labels) != values.size:
-        raise SpecError(
-            f"{spec.name}: the model scores {values.size} classes, the spec's labels name "
-            f"{len(spec.labels)}: give a label file with a line for each class"
-        )
+    check_classes(spec, values.size)
     scores = _softmax(values) if softmax else values
     order = np.argsort(-scores, kind="stable")
     order = order[(scores[order] >= spec.score) & ~(background & (order == 0))][:top]

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgecv.boxes import cxcywh_to_xyxy, nms
 from edgecv.decoders.objects import objects, sigmoid
+from edgecv.decoders.roles import check_classes
 from edgecv.image import Placement
 from edgecv.results import Detections, Faces
 from edgecv.spec import ModelSpec
@@ -36,8 +37,12 @@ def decode(
         overlap: Of two boxes with a greater IoU only the better is kept.
         class_wise: Whether only boxes of one class suppress each other.
         limit: The most detections.
+
+    Raises:
+        SpecError: The labels are not as many as the classes.
     """
     planes = next(iter(outputs.values()))
+    check_classes(spec, planes.shape[-3] - 5)
     height, width = planes.shape[-2:]
     rows = planes.reshape(planes.shape[-3], -1).T
     # No class is above 1: what its objectness rules out needs no look at its classes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecv.errors import SpecError
+from edgecv.spec import ModelSpec
 from edgecv.types import Array
 
 
@@ -22,3 +23,16 @@ def by_role(outputs: Mapping[str, Array], roles: Sequence[str]) -> list[Array]:
             f"{', '.join(outputs)}: name them in the spec's 'outputs'"
         )
     return list(outputs.values())[: len(roles)]
+
+
+def check_classes(spec: ModelSpec, count: int) -> None:
+    """Refuse labels that are not those of the model's `count` classes; no labels always fit.
+
+    Raises:
+        SpecError: There are more or fewer labels than classes.
+    """
+    if spec.labels and len(spec.labels) != count:
+        raise SpecError(
+            f"{spec.name}: the model scores {count} classes, the spec's labels name "
+            f"{len(spec.labels)}: give a label file with a line for each class"
+        )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgecv.decoders.roles import check_classes
 from edgecv.errors import SpecError
 from edgecv.image import Placement
 from edgecv.results import Mask
@@ -20,10 +21,11 @@ def decode(outputs: Mapping[str, Array], spec: ModelSpec, placement: Placement) 
     one of the map; what the input did not show is background, class 0.
 
     Raises:
-        SpecError: The output is not of such a shape, or has classes beyond 255.
+        SpecError: The output is not of such a shape, has classes beyond 255, or not as many as
+            there are labels.
     """
     name, values = next(iter(outputs.items()))
-    ids = _class_ids(name, values, len(spec.labels))
+    ids = _class_ids(name, values, spec)
     if not 0 <= ids.min() <= ids.max() <= 255:
         raise SpecError(f"the output {name!r} holds {ids.min()} to {ids.max()}; wanted 0..255")
     return Mask(
@@ -33,9 +35,9 @@ def decode(outputs: Mapping[str, Array], spec: ModelSpec, placement: Placement) 
     )
 
 
-def _class_ids(name: str, values: Array, classes: int) -> Array:
-    """Return the ids (H, W) of an output; `classes` is 0 where the number is not known."""
-    shape = values.shape
+def _class_ids(name: str, values: Array, spec: ModelSpec) -> Array:
+    """Return the ids (H, W) of an output."""
+    shape, classes = values.shape, len(spec.labels)
     if values.ndim not in (3, 4) or shape[0] != 1 or not values.size:
         raise SpecError(
             f"the output {name!r} has shape {list(shape)}; wanted [1, H, W], [1, H, W, C] or "
@@ -47,6 +49,7 @@ def _class_ids(name: str, values: Array, classes: int) -> Array:
     scores = values[0] if last else values[0].transpose(1, 2, 0)
     if scores.shape[2] == 1:
         return np.asarray(scores[..., 0])
+    check_classes(spec, scores.shape[2])
     return np.asarray(scores.argmax(axis=2))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecv.boxes import nms, ssd_anchors, ssd_to_xyxy
 from edgecv.decoders.objects import logit, objects, same_rows, sigmoid
-from edgecv.decoders.roles import by_role
+from edgecv.decoders.roles import by_role, check_classes
 from edgecv.errors import SpecError
 from edgecv.image import Placement
 from edgecv.results import Detections, Faces
@@ -55,7 +55,7 @@ def decode(  # noqa: PLR0913 - the options of one family of models
         limit: The most detections.
 
     Raises:
-        SpecError: The options do not fit the model.
+        SpecError: The options or the number of labels do not fit the model.
     """
     if order not in ORDERS or activation not in ACTIVATIONS:
         raise SpecError(
@@ -64,6 +64,7 @@ def decode(  # noqa: PLR0913 - the options of one family of models
         )
     boxes, scores = by_role(outputs, ("boxes", "scores"))
     offsets, logits = boxes.reshape(-1, 4), scores.reshape(-1, scores.shape[-1])
+    check_classes(spec, logits.shape[1] - int(background))
     priors = _anchors(spec, placement, anchors or {})
     for output in (offsets, logits):
         same_rows(spec, output, len(priors), placement)

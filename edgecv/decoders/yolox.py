@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecv.boxes import cxcywh_to_xyxy, grid_centres, growth, nms
 from edgecv.decoders.objects import objects, same_rows
+from edgecv.decoders.roles import check_classes
 from edgecv.image import Placement
 from edgecv.results import Detections, Faces
 from edgecv.spec import ModelSpec
@@ -43,10 +44,12 @@ def decode(  # noqa: PLR0913 - the options of one family of models
         limit: The most detections.
 
     Raises:
-        SpecError: The rows are not as many as the grids' cells.
+        SpecError: The rows are not as many as the grids' cells, or the labels not as many as the
+            classes.
     """
     output = next(iter(outputs.values()))
     rows = output.reshape(-1, output.shape[-1])
+    check_classes(spec, rows.shape[1] - 5)
     corners, cells = _grids(placement.input, strides)
     if not decoded:
         same_rows(spec, rows, len(corners), placement)
