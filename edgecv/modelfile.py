@@ -36,12 +36,30 @@ def check(path: Path) -> None:
         raise ModelFileError(f"{path} is empty (0 bytes)")
     if path.suffix == ".tflite" and head[4:8] != b"TFL3":
         raise ModelFileError(f"{path} is not a TFLite model: bytes 4 to 8 are not 'TFL3'")
+    if path.suffix == ".tflite" and _lost_its_end(path):
+        raise ModelFileError(
+            f"{path} is cut short: the archive of labels and spec at its end is not whole"
+        )
     if path.suffix == ".xml":
         if b"<net" not in head:
             raise ModelFileError(f"{path} is not an OpenVINO model: it does not begin with <net>")
         weights = path.with_suffix(".bin")
         if not weights.is_file():
             raise ModelFileError(f"{path} lacks its weights: {weights} is not there")
+
+
+def _lost_its_end(path: Path) -> bool:
+    """Tell whether an archive begins in a TFLite file and does not end: runtimes do not notice.
+
+    An archive's members begin with a signature, the version that unpacks them (at most 63) and the
+    method, 0 or 8 (PKWARE's APPNOTE.TXT, 4.3.7).
+    """
+    data = path.read_bytes()
+    at = data.rfind(b"PK\x03\x04")
+    if at < 0 or zipfile.is_zipfile(path):
+        return False
+    version, method = data[at + 4 : at + 6], data[at + 8 : at + 10]
+    return int.from_bytes(version, "little") <= 63 and int.from_bytes(method, "little") in (0, 8)
 
 
 def needs_edgetpu(path: Path) -> bool:

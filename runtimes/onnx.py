@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,8 @@ def open_session(path: Path, device: str, *, threads: int | None) -> OnnxSession
     if provider is None or provider not in ort.get_available_providers():
         names = ", ".join(found.name for found in list_devices())
         raise DeviceError(f"onnxruntime {ort.__version__} has no device {device!r}; it has {names}")
+    if device in ("cuda", "tensorrt") and find_spec("nvidia") is not None:
+        ort.preload_dlls()  # CUDA's libraries where pip has put them
     options = session_options(threads)
     try:
         session = ort.InferenceSession(str(path), options, providers=_providers(device))

@@ -119,6 +119,21 @@ def test_files_that_no_runtime_could_open_are_refused(name, content, message, tm
         modelfile.check(path)
 
 
+@pytest.mark.parametrize("lost", [1, 21, 22, 100, 200])
+def test_a_tflite_file_whose_archive_is_cut_short_is_told(lost: int, tmp_path: Path) -> None:
+    path = tflite(tmp_path / "m.tflite", labels__txt="a\nb\n" * 40, edgecv__json="{}")
+    modelfile.check(path)
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(ModelFileError, match="cut short: the archive"):
+        modelfile.check(path)
+
+
+def test_weights_that_look_like_an_archive_are_not_taken_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(TFLITE + b"PK\x03\x04" + bytes(range(200, 230)))
+    modelfile.check(path)
+
+
 @pytest.mark.parametrize("length", [1, 3, 50, 200, 340])
 def test_an_onnx_file_cut_short_is_told(length: int, tmp_path: Path) -> None:
     path = onnx(tmp_path / "m.onnx", json.dumps(SPEC))
