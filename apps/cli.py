@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The command line is wrong (2), or help or the version was asked for (0).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and "--debug" not in arguments:
+    if argv is None and sys.stderr is not None and "--debug" not in arguments:
         _silence_native_code()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
@@ -88,7 +88,8 @@ def _run(arguments: list[str]) -> int:
     _start_log(debug=args.debug)
     try:
         code = int(module.run(args))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where the caller closed it
+            sys.stdout.flush()
     except (EdgeCVError, OSError) as error:
         gone = error if isinstance(error, BrokenPipeError) else error.__cause__
         if isinstance(gone, BrokenPipeError):

@@ -137,7 +137,8 @@ def _ask(file: File, url: str, part: Path, have: int, timeout: float) -> http.cl
             _TransferError(why) if error.code in _OVERLOADED else _failed(file, url, why)
         ) from error
     except (urllib.error.URLError, TimeoutError, ValueError) as error:  # no network; no address
-        raise _failed(file, url, str(getattr(error, "reason", error))) from error
+        reason = getattr(error, "reason", error)
+        raise _failed(file, url, str(getattr(reason, "strerror", None) or reason)) from error
     except (OSError, http.client.HTTPException) as error:
         raise _TransferError(f"the connection broke: {error}") from error
     return answer

@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -129,6 +130,14 @@ def test_an_interrupt_is_code_130_without_a_trace(colours, picture, tmp_path) ->
         running.send_signal(signal.SIGINT)
         out, err = running.communicate()
     assert (running.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)])
+def test_closed_streams_do_not_matter(closed, code, colours, picture, tmp_path) -> None:
+    words = ["classify", picture("a.png"), "--model", colours, "--json", tmp_path / "r.jsonl"]
+    line = f"{shlex.join([*START, *map(str, words)])} {closed}"
+    assert subprocess.run(["sh", "-c", line], capture_output=True, check=False).returncode == code
+    assert json.loads((tmp_path / "r.jsonl").read_text())["frame"] == 0
 
 
 def test_file_names_that_are_no_text_do_not_stop_the_run(process, colours, picture, tmp_path):

@@ -20,8 +20,8 @@ class Server:
         self.files: dict[str, bytes] = {}
         self.cuts: dict[str, list[int]] = {}  # bytes of each next answer that are sent
         self.status: dict[str, list[int]] = {}  # codes of the next answers
+        self.moved: dict[str, str] = {}
         self.ranges = True
-        self.barrier: threading.Barrier | None = None
         self.asked: list[tuple[str, str | None]] = []
         self.url = ""
 
@@ -36,6 +36,12 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             server.asked.append((self.path, wanted))
+            if self.path in server.moved:
+                self.send_response(302)
+                self.send_header("Location", server.moved[self.path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             codes = server.status.get(self.path)
             content = server.files.get(self.path)
             if codes or content is None:

@@ -50,6 +50,15 @@ def test_a_part_left_by_an_earlier_process_is_taken_up(server, tmp_path) -> None
     assert server.asked == [("/model.onnx", "bytes=1000-")]
 
 
+def test_a_file_that_has_moved_is_taken_up_at_its_new_place(server, tmp_path) -> None:
+    file = server.add("model.onnx", CONTENT)
+    server.moved["/old/model.onnx"] = f"{server.url}/model.onnx"
+    (tmp_path / "model.onnx.part").write_bytes(CONTENT[:1000])
+    download(file, f"{server.url}/old/model.onnx", tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").read_bytes() == CONTENT
+    assert server.asked[-1] == ("/model.onnx", "bytes=1000-")
+
+
 def test_a_whole_part_is_used_without_asking_the_server(server, tmp_path) -> None:
     file = server.add("model.onnx", CONTENT)
     (tmp_path / "model.onnx.part").write_bytes(CONTENT)
