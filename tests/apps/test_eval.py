@@ -158,7 +158,7 @@ def test_a_wrong_command_line_is_refused(
     ("words", "keys"),
     [
         (["detect", "ssd_mobilenet_v1_coco_int8", "coco_eval", "--classes", "person", "car"],
-         {"ap", "ap50", "ap_s", "ar100", "unknown_classes"}),
+         {"AP", "AP50", "APs", "AR100", "unknown_classes"}),
         (["pose", "movenet_lightning_int8", "coco_eval"], {"mean_oks", "oks_ap", "oks_ap50"}),
         (["face-detect", "yunet_n_320", "fddb_eval"], {"ap", "recall", "recall@1fppi"}),
         (["face-verify", "mobilefacenet_int8", "lfw_eval"],
