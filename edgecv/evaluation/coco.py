@@ -18,8 +18,8 @@ from edgecv.types import Array
 
 FIGURES: Mapping[str, tuple[str, ...]] = {
     "bbox": (
-        *("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l"),
-        *("ar1", "ar10", "ar100", "ar_s", "ar_m", "ar_l"),
+        *("AP", "AP50", "AP75", "APs", "APm", "APl"),
+        *("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"),
     ),
     "keypoints": (
         *("oks_ap", "oks_ap50", "oks_ap75", "oks_ap_m", "oks_ap_l"),

@@ -46,7 +46,7 @@ class DetectionEvaluation(Evaluation):
         matches: What was right, by category id.
     """
 
-    main: ClassVar[str] = "ap"
+    main: ClassVar[str] = "AP"
     per_class: Mapping[str, float]
     unknown: tuple[str, ...]
     detections: tuple[Detections, ...] = field(repr=False)

@@ -57,55 +57,55 @@ DATA = CocoData((labels_of((3, CAT), (7, DOG)), labels_of()), CATEGORIES)
 
 def test_a_perfect_detector_has_every_figure_of_one() -> None:
     result = detection.measure(DATA, [found((2, CAT, 0.9), (1, DOG, 0.8)), found()])
-    assert result.figures["ap"] == pytest.approx(1.0)
-    assert result.figures["ar100"] == pytest.approx(1.0)
-    assert np.isnan(result.figures["ap_s"])
+    assert result.figures["AP"] == pytest.approx(1.0)
+    assert result.figures["AR100"] == pytest.approx(1.0)
+    assert np.isnan(result.figures["APs"])
     assert result.per_class == {"cat": pytest.approx(1.0), "dog": pytest.approx(1.0)}
     assert (result.images, len(result), result.unknown) == (2, 2, ())
 
 
 def test_a_detector_that_finds_nothing_has_figures_of_zero() -> None:
     result = detection.measure(DATA, [found(), found()])
-    assert (result.figures["ap"], result.figures["ar100"]) == (0.0, 0.0)
+    assert (result.figures["AP"], result.figures["AR100"]) == (0.0, 0.0)
 
 
 def test_an_overlap_counts_at_the_thresholds_that_it_reaches() -> None:
     # IoU 0.62 passes 0.5, 0.55 and 0.6 of the ten thresholds; the dog is not found.
     result = detection.measure(DATA, [found((2, [0, 0, 124, 100], 0.9)), found()])
     assert result.per_class == {"cat": pytest.approx(0.3), "dog": 0.0}
-    assert result.figures["ap"] == pytest.approx(0.15)
-    assert result.figures["ap50"] == pytest.approx(0.5)
-    assert result.figures["ap75"] == 0.0
+    assert result.figures["AP"] == pytest.approx(0.15)
+    assert result.figures["AP50"] == pytest.approx(0.5)
+    assert result.figures["AP75"] == 0.0
 
 
 def test_a_false_detection_on_another_picture_counts() -> None:
     cats = replace(DATA, images=(labels_of((3, CAT)), labels_of()))
     result = detection.measure(cats, [found((2, CAT, 0.5)), found((2, CAT, 0.9))])
-    assert result.figures["ap"] == pytest.approx(0.5)
+    assert result.figures["AP"] == pytest.approx(0.5)
 
 
 def test_a_crowd_is_neither_missed_nor_a_mistake() -> None:
     crowd = labels_of((3, CAT), crowd=True)
     cats = replace(DATA, images=(labels_of((3, CAT)), crowd))
     result = detection.measure(cats, [found((2, CAT, 0.5)), found((2, CAT, 0.9))])
-    assert result.figures["ap"] == pytest.approx(1.0)
+    assert result.figures["AP"] == pytest.approx(1.0)
 
 
 def test_classes_that_the_data_do_not_know_count_for_nothing() -> None:
     perfect = [found((3, CAT, 0.99), (2, CAT, 0.9), (1, DOG, 0.8)), found((0, CAT, 0.99))]
-    assert detection.measure(DATA, perfect).figures["ap"] == pytest.approx(1.0)
+    assert detection.measure(DATA, perfect).figures["AP"] == pytest.approx(1.0)
 
 
 def test_chosen_classes_count_alone() -> None:
     result = detection.measure(DATA, [found((2, CAT, 0.9)), found()], classes=["cat"])
-    assert result.figures["ap"] == pytest.approx(1.0)
+    assert result.figures["AP"] == pytest.approx(1.0)
     assert list(result.per_class) == ["cat"]
 
 
 def test_a_class_that_the_model_does_not_know_counts_as_zero_and_is_named() -> None:
     only_cats = replace(found((0, CAT, 0.9)), labels=("cat",))
     result = detection.measure(DATA, [only_cats, only_cats[:0]])
-    assert result.figures["ap"] == pytest.approx(0.5)
+    assert result.figures["AP"] == pytest.approx(0.5)
     assert result.unknown == ("dog",)
 
 
@@ -147,15 +147,15 @@ def random_case(seed: int) -> tuple[CocoData, list[Detections]]:
 def test_the_resampled_figure_of_every_picture_once_is_that_of_pycocotools() -> None:
     data, results = random_case(0)
     result = detection.measure(data, results)
-    assert 0.1 < result.figures["ap"] < 0.9
-    assert result.resample(np.ones(8)) == pytest.approx(result.figures["ap"], abs=1e-12)
+    assert 0.1 < result.figures["AP"] < 0.9
+    assert result.resample(np.ones(8)) == pytest.approx(result.figures["AP"], abs=1e-12)
 
 
 def test_the_resampled_figure_is_that_of_the_pictures_drawn() -> None:
     data, results = random_case(1)
     drawn = np.random.default_rng(2).integers(0, 8, 8)
     copies = replace(data, images=tuple(data.images[i] for i in drawn))
-    expected = detection.measure(copies, [results[i] for i in drawn]).figures["ap"]
+    expected = detection.measure(copies, [results[i] for i in drawn]).figures["AP"]
     counts = np.bincount(drawn, minlength=8)
     assert detection.measure(data, results).resample(counts) == pytest.approx(expected, abs=1e-9)
 
@@ -198,7 +198,7 @@ def test_a_model_is_run_on_every_picture_below_its_own_threshold(tmp_path: Path)
     result = detection.evaluate(
         fake_model([0.9, 0.01]), folder(tmp_path), report=lambda *done: seen.append(done)
     )
-    assert result.figures["ap"] == pytest.approx(1.0)
+    assert result.figures["AP"] == pytest.approx(1.0)
     assert [len(one) for one in result.detections] == [2, 2]
     assert seen == [(0, 2), (1, 2), (2, 2)]
 
@@ -225,5 +225,5 @@ def test_public_models_have_their_known_figures(
 ) -> None:
     with edgecv.load(name) as model:
         result = detection.evaluate(model, datasets.read_objects(data / "coco_eval"))
-    assert result.figures["ap"] == pytest.approx(expected, abs=0.01)
-    assert result.resample(np.ones(200)) == pytest.approx(result.figures["ap"], abs=1e-9)
+    assert result.figures["AP"] == pytest.approx(expected, abs=0.01)
+    assert result.resample(np.ones(200)) == pytest.approx(result.figures["AP"], abs=1e-9)
