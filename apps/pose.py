@@ -5,26 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from time import perf_counter
-from typing import Any, cast
 
-import numpy as np
+from edgecv.people_poses import ManyPoses
 
-from edgecv.model import Model
-from edgecv.regions import person_region
-from edgecv.results import Detections, Poses
-from edgecv.types import Image, Size
-
-from .common import (
-    DEFAULTS,
-    Predict,
-    UsageError,
-    open_model,
-    open_second,
-    run_pictures,
-    with_total_run,
-)
+from .common import DEFAULTS, Predict, UsageError, open_model, open_second, run_pictures
 from .options import add_picture_options
 
 TASK = "pose"
@@ -66,40 +50,4 @@ def opened(args: argparse.Namespace) -> Iterator[Predict]:
         with open_second(args, args.detector, "detection") as detector:
             if PERSON not in detector.spec.labels:
                 raise UsageError(f"{detector.spec.name} finds no class {PERSON!r}")
-            yield lambda image: everybody(image, model, detector)
-
-
-def everybody(image: Image, model: Model, detector: Model) -> Poses:
-    """Find people, and the keypoints of each.
-
-    Args:
-        image: uint8 (H, W, 3), BGR.
-        model: A pose model, which looks at one person after the other.
-        detector: A detection model with a class "person".
-    """
-    start = perf_counter()
-    found = cast("Detections", detector(image))
-    boxes = found.boxes[[name == PERSON for name in found.names]]
-    each = [cast("Poses", model(image, person_region(box, found.frame))) for box in boxes]
-    return with_total_run(merged(each, model, found.frame), model, [found, *each], start)
-
-
-def merged(each: list[Poses], model: Model, frame: Size) -> Poses:
-    """Return the people of several results as one, by falling score."""
-    if not each:
-        points = len(model.spec.keypoints)
-        return Poses(
-            frame=frame,
-            scores=np.zeros(0, np.float32),
-            boxes=np.zeros((0, 4), np.float32),
-            keypoints=np.zeros((0, points, 2), np.float32),
-            keypoint_scores=np.zeros((0, points), np.float32),
-            names=model.spec.keypoints,
-            skeleton=model.spec.skeleton,
-        )
-    arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(poses, name) for poses in each])
-        for name in ("scores", "boxes", "keypoints", "keypoint_scores")
-    }
-    whole = replace(each[0], **arrays)
-    return whole[np.argsort(-whole.scores, kind="stable")]
+            yield ManyPoses(detector, model)
