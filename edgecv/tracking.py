@@ -119,8 +119,8 @@ class Tracker:
 
         Args:
             detections: What was found in the next frame.
-            time: When the frame was captured, in seconds of any clock that never goes back; for a
-                file the time in the film, not that of its reading.
+            time: When the frame was captured, in seconds of any clock that never goes back:
+                `Frame.time`, or for a recording the place in it, for it is read at any speed.
 
         Raises:
             ValueError: `time` is before that of the frame before, or is not a number.
