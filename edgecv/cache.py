@@ -23,10 +23,14 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `target` that becomes `target` when the block ends well.
 
     A block that raises leaves `target` as it was and nothing half-written beside it.
+
+    Args:
+        target: The file to be.
+        private: Nobody but its owner may ever read it.
 
     Raises:
         OutputError: The folder cannot be written, or the disk is full.
@@ -41,9 +45,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
     temporary = Path(name)
     try:
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes it private
+        if not private:  # as mkstemp makes it
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
         yield temporary
         temporary.replace(target)
     except OSError as error:
