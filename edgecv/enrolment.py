@@ -104,13 +104,13 @@ def face_to_enroll(image: Image, faces: Faces, *, limits: EnrolmentLimits = LIMI
         EnrolmentError: There is no such face; the message says why, and what to do.
         ValueError: The faces lack the five points.
     """
-    if faces.points[: len(FACE_5)] != FACE_5 and len(faces):
+    if len(faces) and faces.points != FACE_5:
         raise ValueError(
             f"wanted faces with the points {FACE_5}, got {faces.points}: detect them with a model "
             "such as yunet_n_320"
         )
     index = _largest(faces, limits.dominance)
-    problem = _problem(face_quality(image, faces.landmarks[index, : len(FACE_5)]), limits)
+    problem = _problem(face_quality(image, faces.landmarks[index]), limits)
     if problem:
         raise EnrolmentError(problem)
     return index
