@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic, perf_counter
 from typing import Any, Protocol
 
-from edgecv.errors import EdgeCVError, InferenceError
+from edgecv.errors import EdgeCVError, ImageError, InferenceError
 from edgecv.failover import Failover
 from edgecv.image import Placement
 from edgecv.model import Model
 from edgecv.results import Latency, Result, RunInfo
-from edgecv.sinks import Event, Output, Sink
+from edgecv.sinks import Event, Output, Overlay, Sink
+from edgecv.sinks.thread import SinkThread
 from edgecv.slots import Closed, Slot
 from edgecv.sources import Source
 from edgecv.stats import Stats
@@ -33,7 +33,9 @@ SLOWER = 20.0
 RETRY_SECONDS = (0.1, 5.0)
 """A lost live source is tried again after the first, doubling up to the second."""
 JOIN_SECONDS = 0.7
-"""How long the end of a run waits for a thread that is stuck in a driver."""
+"""How long the end of a run waits for threads that are stuck in a driver."""
+FINISH_SECONDS = 3.0
+"""How long a run that was interrupted waits for sinks to finish what they wrote."""
 
 
 class Call(Protocol):
@@ -76,10 +78,13 @@ class Pipeline:
         live: Whether only the newest frame counts; None for what the source says.
         after: Called with each frame and its result, in order: tracking, counting. It returns the
             result to give out, and JSON values that go with it.
+        overlay: Draws what `after` added on pictures that have the result on them.
         max_frames: Stop after this many results; 0 for no limit.
 
     Attributes:
         stats: The run's figures so far.
+        failed: The sinks that failed, by the names of their classes.
+        error: What ended the run, which `run` raises; None where nothing went wrong.
     """
 
     def __init__(
@@ -90,35 +95,46 @@ class Pipeline:
         *,
         live: bool | None = None,
         after: After | None = None,
+        overlay: Overlay | None = None,
         max_frames: int = 0,
     ) -> None:
         self._source, self._after, self._max_frames = source, after, max_frames
+        self._overlay = overlay
         self._live = bool(getattr(source, "live", False)) if live is None else live
         self._failover = model if isinstance(model, Failover) else None
         self._model: Call | None = None if isinstance(model, Failover) else model
         self.stats = Stats()
+        self.failed: list[str] = []
         self._frames: Slot[_Job] = Slot(newest=self._live)
         self._done: Slot[_Job] = Slot(newest=self._live)
-        self._sinks = [_SinkThread(sink, self._live, self._sink_ended) for sink in sinks]
+        self._sinks = [SinkThread(sink, self._live, self._sink_ended) for sink in sinks]
         self._ended = Flag()
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._worker = 0
         self._busy_since = math.inf
 
-    def run(self) -> Stats:
+    def run(self, tick: Callable[[], None] | None = None) -> Stats:
         """Run until the source ends, `stop` is called or a sink is closed by its user.
 
+        Args:
+            tick: Called ten times a second, by the thread that called this.
+
         Raises:
-            EdgeCVError: The model failed and there was no other device, or a file source failed.
+            EdgeCVError: The model failed and there was no other device, or all sinks failed, or
+                nobody reads standard output any more.
         """
         self.start()
+        patience: float | None = FINISH_SECONDS
         try:
             while not self._ended.wait(0.1):
                 self._watch()
+                if tick is not None:
+                    tick()
+            patience = None
         finally:
-            self.close()
-        if self._error is not None:
-            raise self._error
+            self.close(patience)
+        if self.error is not None:
+            raise self.error
         return self.stats
 
     def start(self) -> None:
@@ -136,23 +152,29 @@ class Pipeline:
         self._frames.close(discard=True)
         self._done.close(discard=self._live)
 
-    def close(self) -> None:
-        """End the run, finish the sinks and give the source back."""
+    def close(self, patience: float | None = FINISH_SECONDS) -> None:
+        """End the run, finish the sinks and give the source back.
+
+        Args:
+            patience: The most seconds to wait for sinks; None for as long as it takes.
+        """
         self.stop()
-        for thread in self._threads:
-            thread.join(JOIN_SECONDS)
-        for sink in self._sinks:
-            sink.finish()
-            self.stats.sink_dropped[sink.name] = sink.slot.dropped
         self._source.close()
+        _join(self._threads, JOIN_SECONDS)
+        for sink in self._sinks:
+            sink.slot.close()
+        _join([sink.thread for sink in self._sinks], patience)
+        for sink in self._sinks:
+            self.stats.sink_dropped[sink.name] = sink.slot.dropped
 
     def emit(self, kind: str, message: str, **data: Any) -> None:
-        """Tell all sinks of an event."""
+        """Tell all sinks of an event, and the log where something was lost or is back."""
         event = Event(kind, message, time.time(), data)
-        self.stats.events.append(f"{kind}: {message}")
-        del self.stats.events[:-100]
+        self.stats.add_event(kind, message)
+        trouble = kind.endswith(("_lost", "_back", "_failed"))
+        log.log(logging.WARNING if trouble else logging.INFO, "%s", message)
         for sink in self._sinks:
-            sink.event(event)
+            sink.give(event)
 
     # -- the threads ---------------------------------------------------------------------------
 
@@ -163,7 +185,7 @@ class Pipeline:
         except Closed:
             pass
         except BaseException as error:  # a thread has no caller: `run` raises it
-            self._error = self._error or error
+            self.error = self.error or error
             self.stop()
             self._ended.set()
 
@@ -228,6 +250,10 @@ class Pipeline:
                 job.value = model.infer(job.tensor)
             else:
                 job.value = model(job.frame.image)
+        except ImageError as error:  # what is wanted is not in the picture
+            self.stats.errors += 1
+            self.emit("frame_lost", f"{job.frame.source}: {error}")
+            return True
         except InferenceError as error:
             if self._failover is None:
                 raise
@@ -282,7 +308,7 @@ class Pipeline:
         if result.run is not None:
             self.stats.device, self.stats.runtime = result.run.device, result.run.runtime
         for sink in self._sinks:
-            sink.give(Output(job.frame, result, self.stats, extra))
+            sink.give(Output(job.frame, result, self.stats, extra, self._overlay))
 
     # -- what the starting thread looks after --------------------------------------------------
 
@@ -307,67 +333,21 @@ class Pipeline:
             return
         self._failover.probe()
 
-    def _sink_ended(self, sink: _SinkThread, error: EdgeCVError | None) -> None:
-        """End the run when its user closed a sink; report one that failed."""
-        if error is None:
-            self.stop()
-            self._ended.set()
-            return
-        self.stats.errors += 1
-        self.emit("sink_failed", f"{sink.name}: {error}")
-        log.error("%s: %s", sink.name, error)
+    def _sink_ended(self, sink: SinkThread, error: EdgeCVError | None) -> None:
+        """End the run when its user closed a sink; go on without one that failed, if others work.
 
-
-class _SinkThread:
-    """A sink and the thread that alone calls it."""
-
-    def __init__(
-        self, sink: Sink, live: bool, ended: Callable[[_SinkThread, EdgeCVError | None], None]
-    ) -> None:
-        self.name = type(sink).__name__
-        self._sink, self._ended = sink, ended
-        self.slot: Slot[Output | Event] = Slot(sink.buffer if live else 4, newest=live)
-        self._thread: Thread | None = None
-
-    def start(self) -> None:
-        self._thread = _thread(f"edgecv-{self.name}", self._loop)
-
-    def give(self, output: Output) -> None:
-        with suppress(Closed):
-            self.slot.put(output)
-
-    def event(self, event: Event) -> None:
-        with suppress(Closed):
-            self.slot.put(event)
-
-    def finish(self) -> None:
-        """Let the sink take what is waiting, and close it."""
-        self.slot.close()
-        if self._thread is not None:
-            self._thread.join(JOIN_SECONDS)
-
-    def _loop(self) -> None:
-        error: EdgeCVError | None = None
-        try:
-            while True:
-                value = self.slot.get()
-                if isinstance(value, Event):
-                    self._sink.event(value)
-                else:
-                    self._sink.write(value)
-        except Closed:
-            pass
-        except StopIteration:
-            self._ended(self, None)
-        except EdgeCVError as failure:
-            error = failure
-        self.slot.close(discard=True)
-        try:
-            self._sink.close()
-        except EdgeCVError as failure:
-            error = error or failure
+        Where nobody reads standard output any more, nobody wants the rest.
+        """
         if error is not None:
-            self._ended(self, error)
+            self.stats.errors += 1
+            self.failed.append(sink.name)
+            unread = isinstance(error.__cause__, BrokenPipeError)
+            if not unread and len(self.failed) < len(self._sinks):
+                self.emit("sink_failed", f"{error}; the run goes on without it")
+                return
+            self.error = self.error or error
+        self.stop()
+        self._ended.set()
 
 
 def _thread(name: str, function: Callable[..., None], *arguments: Any) -> Thread:
@@ -376,56 +356,8 @@ def _thread(name: str, function: Callable[..., None], *arguments: Any) -> Thread
     return thread
 
 
-class _Yield:
-    """A sink that hands results to a for-loop."""
-
-    buffer = 1
-
-    def __init__(self, live: bool) -> None:
-        self.slot: Slot[Output] = Slot(newest=live)
-
-    def write(self, output: Output) -> None:
-        with suppress(Closed):
-            self.slot.put(output)
-
-    def event(self, event: Event) -> None:
-        """Leave events to the log."""
-
-    def close(self) -> None:
-        self.slot.close()
-
-
-def stream(
-    source: Source, model: Call | Failover[Any], *, live: bool | None = None
-) -> Iterator[tuple[Frame, Result]]:
-    """Yield each frame with its result, while the next ones are captured and inferred.
-
-    With a live source a slow loop sees only the newest result; with a file it sees every one.
-
-    Raises:
-        EdgeCVError: The model or a file source failed.
-    """
-    is_live = bool(getattr(source, "live", False)) if live is None else live
-    sink = _Yield(is_live)
-    pipeline = Pipeline(source, model, [sink], live=is_live)
-    runner = Thread(target=_swallow, args=(pipeline,), name="edgecv-run", daemon=True)
-    runner.start()
-    try:
-        while True:
-            try:
-                output = sink.slot.get()
-            except Closed:
-                break
-            yield output.frame, output.result
-    finally:
-        pipeline.stop()
-        sink.slot.close(discard=True)
-        runner.join(3 * JOIN_SECONDS)
-    if pipeline._error is not None:
-        raise pipeline._error
-
-
-def _swallow(pipeline: Pipeline) -> None:
-    """Run in a thread whose error the for-loop raises."""
-    with suppress(BaseException):
-        pipeline.run()
+def _join(threads: Sequence[Thread], seconds: float | None) -> None:
+    """Wait for all threads together, for so long at most."""
+    deadline = None if seconds is None else monotonic() + seconds
+    for thread in threads:
+        thread.join(None if deadline is None else max(0.0, deadline - monotonic()))

@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MOST_KEPT = 100
+"""No more values than this wait in any case."""
+
 
 class Closed(Exception):  # noqa: N818  an end, not an error
     """The slot was closed and holds nothing more."""
@@ -26,29 +29,43 @@ class Slot(Generic[T]):
     """
 
     def __init__(self, size: int = 1, *, newest: bool) -> None:
-        self._values: deque[T] = deque()
+        self._values: deque[tuple[T, bool]] = deque()
         self._size, self._newest = size, newest
         self._changed = Condition()
         self._closed = False
         self.dropped = 0
 
-    def put(self, value: T) -> None:
+    def put(self, value: T, *, keep: bool = False) -> None:
         """Leave a value.
+
+        Args:
+            value: It.
+            keep: It finds room in any case, and is not pushed out by others.
 
         Raises:
             Closed: Nobody will take it.
         """
         with self._changed:
-            while not self._closed and len(self._values) >= self._size:
+            while not (keep or self._closed) and self._waiting() >= self._size:
                 if self._newest:
-                    self._values.popleft()
-                    self.dropped += 1
+                    self._push_out()
                 else:
                     self._changed.wait()
             if self._closed:
                 raise Closed
-            self._values.append(value)
+            self._values.append((value, keep))
+            if len(self._values) > max(self._size, MOST_KEPT):
+                self._values.popleft()
             self._changed.notify_all()
+
+    def _waiting(self) -> int:
+        """Return how many values wait that may be pushed out."""
+        return sum(not kept for _, kept in self._values)
+
+    def _push_out(self) -> None:
+        oldest = next(i for i, (_, kept) in enumerate(self._values) if not kept)
+        del self._values[oldest]
+        self.dropped += 1
 
     def get(self, timeout: float | None = None) -> T:
         """Take the oldest value, waiting for one.
@@ -65,7 +82,7 @@ class Slot(Generic[T]):
                 raise TimeoutError
             if not self._values:
                 raise Closed
-            value = self._values.popleft()
+            value, _ = self._values.popleft()
             self._changed.notify_all()
             return value
 

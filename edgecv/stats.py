@@ -76,6 +76,7 @@ class Stats:
     runtime: str = ""
     sink_dropped: dict[str, int] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
+    event_counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the lock."""
@@ -94,6 +95,13 @@ class Stats:
             self.first = self.first or now
             self.last = now
             self.results += 1
+
+    def add_event(self, kind: str, message: str) -> None:
+        """Count an event; the last hundred are kept."""
+        with self._lock:
+            self.event_counts[kind] = self.event_counts.get(kind, 0) + 1
+            self.events.append(f"{kind}: {message}")
+            del self.events[:-100]
 
     @property
     def fps(self) -> float:
@@ -114,5 +122,6 @@ class Stats:
                 "device": self.device,
                 "latency_ms": {name: hist.summary() for name, hist in self.stages.items()},
                 "sink_dropped": dict(self.sink_dropped),
+                "event_counts": dict(self.event_counts),
                 "events": list(self.events),
             }

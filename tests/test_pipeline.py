@@ -10,10 +10,11 @@ import pytest
 from edgecv.errors import DeviceError, ImageError, InferenceError, OutputError
 from edgecv.failover import Failover
 from edgecv.model import Model
-from edgecv.pipeline import Pipeline, stream
+from edgecv.pipeline import Pipeline
 from edgecv.results import Classes, Result
 from edgecv.sinks import Event, Output
 from edgecv.spec import ModelSpec
+from edgecv.stream import stream
 from edgecv.testing import FakeSession
 from edgecv.types import Frame, Image, Size
 
@@ -286,3 +287,53 @@ def test_no_threads_are_left_behind() -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
+
+
+def test_a_run_whose_sinks_have_all_failed_ends_with_the_error() -> None:
+    pipeline = Pipeline(Camera(10**6, fps=200, live=True), model(), [Keep(fail_at=2)])
+    with pytest.raises(OutputError, match="the disk is full"):
+        pipeline.run()
+    assert pipeline.failed == ["Keep"]
+
+
+def test_a_picture_without_what_is_wanted_is_passed_over() -> None:
+    class NobodyInThird:
+        def __call__(self, image: Image) -> Classes:
+            if image[0, 0, 0] == 2:
+                raise ImageError("nobody")
+            ids, scores = np.zeros(1, np.int64), np.ones(1, np.float32)
+            return Classes(frame=Size(*image.shape[:2]), class_ids=ids, scores=scores)
+
+        def close(self) -> None:
+            pass
+
+    sink = Keep()
+    stats = Pipeline(Camera(4), NobodyInThird(), [sink]).run()
+    assert sink.indices == [0, 1, 3]
+    assert [event.message for event in sink.events] == ["camera: nobody"]
+    assert (stats.errors, stats.event_counts) == (1, {"frame_lost": 1})
+
+
+def test_a_slow_sink_of_a_file_is_waited_for() -> None:
+    sink = Keep(seconds=0.25)
+    Pipeline(Camera(8), model(), [sink]).run()
+    assert sink.indices == list(range(8))
+
+
+def test_an_event_reaches_a_sink_before_the_results_behind_it() -> None:
+    seen: list[str] = []
+
+    class Order(Keep):
+        def write(self, output: Output) -> None:
+            seen.append(f"result {output.frame.index}")
+
+        def event(self, event: Event) -> None:
+            seen.append(event.message)
+
+    def after(frame: Frame, result: Result) -> tuple[Result, dict]:
+        pipeline.emit("odd", f"event {frame.index}")
+        return result, {}
+
+    pipeline = Pipeline(Camera(2), model(), [Order()], after=after)
+    pipeline.run()
+    assert seen == ["event 0", "result 0", "event 1", "result 1"]

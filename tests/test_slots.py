@@ -73,3 +73,13 @@ def test_a_waiting_giver_and_taker_are_told_of_the_end() -> None:
 def test_waiting_has_an_end() -> None:
     with pytest.raises(TimeoutError):
         Slot[int](newest=True).get(0.01)
+
+
+def test_what_is_to_be_kept_is_never_pushed_out() -> None:
+    slot: Slot[int] = Slot(newest=True)
+    slot.put(1)
+    slot.put(100, keep=True)
+    slot.put(2)
+    slot.put(3)
+    assert [slot.get(), slot.get()] == [100, 3]
+    assert slot.dropped == 2

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from edgecv.registry import Registry
 from edgecv.results import Result
 from edgecv.stats import Stats
-from edgecv.types import Frame
+from edgecv.types import Frame, Image
+
+Overlay: TypeAlias = Callable[[Image, Result, dict[str, Any]], Image]
+"""Draws what an app added (`Output.extra`) on a picture that has the result on it."""
 
 
 class Output(NamedTuple):
@@ -20,12 +24,19 @@ class Output(NamedTuple):
         result: What was found in it.
         stats: The run's figures so far; read only.
         extra: What an app adds: JSON values by name, such as zone counts or joint angles.
+        overlay: Draws `extra`; None where there is nothing to draw.
     """
 
     frame: Frame
     result: Result
     stats: Stats
     extra: dict[str, Any]
+    overlay: Overlay | None = None
+
+    def draw(self, image: Image) -> Image:
+        """Return a copy of `image`, uint8 (H, W, 3) BGR, with all that was found drawn on it."""
+        drawn = self.result.draw(image)
+        return drawn if self.overlay is None else self.overlay(drawn, self.result, self.extra)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Display:
         Raises:
             StopIteration: The user closed the window.
         """
-        image = output.result.draw(output.frame.image)
+        image = output.draw(output.frame.image)
         age = output.stats.stages["capture_to_result"].percentile(50)
         text = f"{output.stats.fps:.1f} fps  {age:.0f} ms old  {output.stats.device}"
         label(image, text, 0, image.shape[0], (60, 60, 60))

@@ -33,11 +33,19 @@ class Images:
 
     Args:
         folder: Where they go; it is made where it is not there.
+
+    Raises:
+        OutputError: It cannot be made.
     """
 
     buffer = 8
 
     def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"cannot make the folder {folder}: {reason}") from error
         self._folder = folder
         self._taken: set[str] = set()
 
@@ -49,7 +57,7 @@ class Images:
         """
         source = Path(output.frame.source)
         name = self._name(source, output.frame.index)
-        write_image(self._folder / name, output.result.draw(output.frame.image))
+        write_image(self._folder / name, output.draw(output.frame.image))
 
     def event(self, event: Event) -> None:
         """Leave events to others."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,6 +30,8 @@ def record(source: str, index: int, result: Result, extra: dict[str, Any]) -> di
 class JsonLines:
     """A sink of JSON lines. Each line is flushed, so that whoever follows the file sees it at once.
 
+    A line that does not fit on the disk is taken back: the file has whole lines alone.
+
     Args:
         path: The file, begun anew; "-" for standard output.
 
@@ -39,6 +43,7 @@ class JsonLines:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._whole = 0  # bytes of whole lines
         try:
             self._file: TextIO = sys.stdout if path == "-" else self._open(Path(path))
         except OSError as error:
@@ -71,11 +76,20 @@ class JsonLines:
             raise self._failed(error) from error
 
     def _line(self, values: dict[str, Any]) -> None:
+        line = json.dumps(values) + "\n"
         try:
-            self._file.write(json.dumps(values) + "\n")
+            self._file.write(line)
             self._file.flush()
         except OSError as error:
+            self._take_back()
             raise self._failed(error) from error
+        self._whole += len(line)  # JSON is ASCII
+
+    def _take_back(self) -> None:
+        """Cut off what was written of a line; what cannot be cut, a pipe or a device, stays."""
+        if self._file is not sys.stdout:
+            with suppress(OSError):
+                os.truncate(self._file.fileno(), self._whole)
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write {self._path}: {error.strerror or error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,23 @@ import numpy as np
 
 from edgecv.errors import OutputError
 from edgecv.sinks import Event, Output
+from edgecv.types import Frame
 
 CODECS = {".avi": "MJPG", ".mkv": "mp4v", ".mov": "mp4v", ".mp4": "mp4v"}
 """What OpenCV's own FFmpeg writes everywhere; it has no H.264 encoder."""
 DEFAULT_FPS = 25.0
+RESERVE = 4 * 2**20
+"""Bytes that are left on the disk: FFmpeg says nothing when it is full, and a video without its
+index, which is written last, cannot be played."""
+LOOK_EVERY = 8
+"""Frames from one look at the disk to the next."""
 
 
 class Video:
     """A sink that writes a video. It is named `.part` until it is finished.
 
-    The speed is that of the frames' own capture times, measured on the first second, so that a slow
-    model gives a video of few frames and not a fast one.
+    The speed is that of the film, or else of the frames' capture times, measured on the first
+    second, so that a slow model gives a video of few frames and not a fast one.
 
     Args:
         path: The file; its suffix says its kind.
@@ -38,6 +45,7 @@ class Video:
         self._writer: Any = None
         self._waiting: list[Output] = []
         self._size = (0, 0)
+        self._count = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._part.touch()
@@ -53,8 +61,8 @@ class Video:
         if self._writer is not None:
             return self._put(output)
         self._waiting.append(output)
-        first = self._waiting[0].frame.time
-        if self._fps or output.frame.time - first > 1.0 or len(self._waiting) >= 30:
+        seconds = _time(output.frame) - _time(self._waiting[0].frame)
+        if self._fps or seconds > 1.0 or len(self._waiting) >= 30:
             self._start()
         return None
 
@@ -94,16 +102,31 @@ class Video:
     def _speed(self) -> float:
         if self._fps:
             return self._fps
-        times = [output.frame.time for output in self._waiting]
+        times = [_time(output.frame) for output in self._waiting]
         steps = len(times) - 1
         seconds = times[-1] - times[0]
         return min(steps / seconds, 240.0) if steps and seconds > 0 else DEFAULT_FPS
 
     def _put(self, output: Output) -> None:
-        image = output.result.draw(output.frame.image)
+        if self._count % LOOK_EVERY == 0:
+            self._check_room()
+        self._count += 1
+        image = output.draw(output.frame.image)
         if image.shape[1::-1] != self._size:  # the source changed its size in mid-stream
             image = np.asarray(cv2.resize(image, self._size), np.uint8)
         self._writer.write(image)
+
+    def _check_room(self) -> None:
+        """Stop while there is still room to finish the file."""
+        if shutil.disk_usage(self._path.parent).free < RESERVE:
+            raise OutputError(
+                f"cannot write {self._path}: the disk is nearly full; the video ends after "
+                f"{self._count} frames"
+            )
+
+
+def _time(frame: Frame) -> float:
+    return frame.time if frame.position is None else frame.position
 
 
 def open_video(uri: str) -> Video:

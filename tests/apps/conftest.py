@@ -139,19 +139,3 @@ def picture(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@pytest.fixture
-def mounted(tmp_path: Path):
-    """Mount a small disk: give a function that takes the mount options."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(options: str) -> Path:
-        line = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        if os.geteuid() or subprocess.run(line, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a file system needs root")
-        return folder
-
-    yield mount
-    subprocess.run(["umount", str(folder)], capture_output=True, check=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,7 @@ import pytest
 
 from edgecv.errors import OutputError, UnknownNameError
 from edgecv.results import Detections, Latency, RunInfo
-from edgecv.sinks import Event, Output, open_sink
+from edgecv.sinks import Event, Output, Sink, open_sink
 from edgecv.sinks.images import Images
 from edgecv.sinks.jsonl import JsonLines
 from edgecv.sinks.video import Video
@@ -32,6 +35,18 @@ def output(index: int = 0, *, source: str = "a.jpg", size: Size = Size(48, 64)) 
         run=RUN,
     )
     return Output(Frame(image, index, 100 + index / 20, source), found, Stats(), {"count": index})
+
+
+def noisy(index: int) -> Output:
+    """A picture of 100 kB that no codec makes small."""
+    made = output(index, size=Size(240, 320))
+    noise = np.random.default_rng(index).integers(0, 255, (240, 320, 3), np.uint8)
+    return made._replace(frame=replace(made.frame, image=noise))
+
+
+def fill(sink: Sink, outputs: Iterable[Output]) -> None:
+    for made in outputs:
+        sink.write(made)
 
 
 def test_a_line_of_json_says_where_what_and_how_long(tmp_path: Path) -> None:
@@ -143,3 +158,49 @@ def test_a_window_without_a_screen_is_refused_with_what_to_do(monkeypatch) -> No
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(OutputError, match="use --web for a page in a browser"):
         open_sink("display")
+
+
+def test_a_full_disk_leaves_whole_lines_alone(mounted) -> None:
+    path = mounted("size=16k") / "r.jsonl"
+    sink = JsonLines(str(path))
+    with pytest.raises(OutputError, match="No space left on device"):
+        fill(sink, map(output, range(200)))
+    with contextlib.suppress(OutputError):
+        sink.close()
+    text = path.read_text()
+    assert text.endswith("\n")
+    assert [json.loads(line)["frame"] for line in text.splitlines()] == list(
+        range(text.count("\n"))
+    )
+
+
+def test_a_video_is_finished_while_the_disk_has_room_for_it(mounted) -> None:
+    path = mounted("size=7m") / "v.avi"
+    sink = Video(path, fps=20)
+    with pytest.raises(
+        OutputError, match=r"the disk is nearly full; the video ends after \d+ frames"
+    ):
+        fill(sink, map(noisy, range(2000)))
+    sink.close()
+    frames = int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT))
+    assert frames >= 8
+
+
+def test_a_video_of_a_film_has_the_film_s_speed(tmp_path: Path) -> None:
+    sink = Video(tmp_path / "v.avi")
+    for index in range(40):  # read at 20 frames a second from a film of 12
+        made = output(index)
+        sink.write(made._replace(frame=replace(made.frame, position=index / 12)))
+    sink.close()
+    speed = cv2.VideoCapture(str(tmp_path / "v.avi")).get(cv2.CAP_PROP_FPS)
+    assert speed == pytest.approx(12, rel=0.01)
+
+
+def test_what_an_app_adds_is_drawn_by_every_sink(tmp_path: Path) -> None:
+    def red(image, result, extra):
+        image[:] = (0, 0, 250 + extra["count"])
+        return image
+
+    sink = Images(tmp_path)
+    sink.write(output(1, source="a.png")._replace(overlay=red))
+    assert (cv2.imread(str(tmp_path / "a.png")) == (0, 0, 251)).all()
