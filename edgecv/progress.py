@@ -21,26 +21,31 @@ def silent(done: int, total: int) -> None:
 
 
 @contextmanager
-def bar(label: str, *, stream: TextIO | None = None) -> Iterator[Report]:
+def bar(
+    label: str, *, unit: str = "", start: int = 0, stream: TextIO | None = None
+) -> Iterator[Report]:
     """Give a report function that draws a bar with the time left; the bar is gone at the end.
 
     Args:
         label: What is being done, in a word or two.
+        unit: "MB" where bytes are reported; empty where things are counted.
+        start: How much was done before, and says nothing of the time that is left.
         stream: Where to draw, if it is a terminal; None for stderr.
     """
     target = sys.stderr if stream is None else stream
     if not target.isatty():
         yield silent
         return
-    start = monotonic()
+    began = monotonic()
     drawn = -_INTERVAL
 
     def report(done: int, total: int) -> None:
         nonlocal drawn
-        seconds = monotonic() - start
+        seconds = monotonic() - began
         if seconds - drawn >= _INTERVAL or done == total:
             drawn = seconds
-            target.write("\r" + line(label, done, total, seconds, _columns()) + "\x1b[K")
+            text = line(label, done, total, seconds, _columns(), unit=unit, start=start)
+            target.write(f"\r{text}\x1b[K")
             target.flush()
 
     try:
@@ -58,7 +63,16 @@ def track(items: Iterable[_Item], report: Report, *, total: int) -> Iterator[_It
         report(done, total)
 
 
-def line(label: str, done: int, total: int, seconds: float, columns: int = 80) -> str:
+def line(
+    label: str,
+    done: int,
+    total: int,
+    seconds: float,
+    columns: int = 80,
+    *,
+    unit: str = "",
+    start: int = 0,
+) -> str:
     """Return the bar as text no wider than `columns`.
 
     Args:
@@ -67,17 +81,26 @@ def line(label: str, done: int, total: int, seconds: float, columns: int = 80) -
         total: How much there is; 0 where nobody knows.
         seconds: How long it has taken so far.
         columns: How many characters fit.
+        unit: "MB" where `done` and `total` are bytes.
+        start: How much of it was done before the clock started.
     """
     if total < 1:
-        return f"{label} {done} [{clock(seconds)}]"[:columns]
+        return f"{label} {_amount(done, unit)} [{clock(seconds)}]"[:columns]
     part = min(max(done / total, 0.0), 1.0)
-    left = f" {clock(seconds / done * (total - done))} left" if 0 < done < total else ""
-    head, tail = f"{label} {part:4.0%} ", f" {done}/{total} [{clock(seconds)}{left}]"
+    new = done - start
+    left = f" {clock(seconds / new * (total - done))} left" if new > 0 and done < total else ""
+    head = f"{label} {part:4.0%} "
+    amounts = f"{_amount(done, unit)}/{_amount(total, unit)}{unit and ' ' + unit}"
+    tail = f" {amounts} [{clock(seconds)}{left}]"
     room = min(30, columns - len(head) - len(tail) - 2)
     if room < 5:
         return (head.rstrip() + tail)[:columns]
     full = int(part * room)
     return f"{head}|{'#' * full}{' ' * (room - full)}|{tail}"
+
+
+def _amount(number: int, unit: str) -> str:
+    return f"{number / 1e6:.1f}" if unit == "MB" else str(number)
 
 
 def clock(seconds: float) -> str:

@@ -40,6 +40,12 @@ def test_a_line_shows_part_bar_and_time_left(
     assert len(shown) <= columns
 
 
+def test_bytes_are_shown_as_megabytes_and_those_from_before_say_nothing_of_the_speed() -> None:
+    shown = progress.line("m", 3_000_000, 4_000_000, 2, 60, unit="MB", start=2_000_000)
+    assert shown.startswith("m  75% |")
+    assert shown.endswith("| 3.0/4.0 MB [0:02 0:02 left]")
+
+
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
     with progress.bar("work", stream=stream) as report:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgecv.errors import DownloadError
+from edgecv.progress import bar
 from edgecv.zoo.checksums import compute, sha256_of
 from edgecv.zoo.manifest import File
-from edgecv.zoo.progress import DownloadBar
 
 log = logging.getLogger(__name__)
 
@@ -152,11 +152,11 @@ def _goes_on(answer: http.client.HTTPResponse, have: int) -> bool:
 
 def _copy(answer: http.client.HTTPResponse, out: BinaryIO, file: File, start: int) -> None:
     done = start
-    with DownloadBar(file.file, file.bytes, start=start) as bar:
+    with bar(file.file, unit="MB", start=start) as report:
         while chunk := _read(answer):
             out.write(chunk)
             done += len(chunk)
-            bar.update(done)
+            report(done, file.bytes)
             if done > file.bytes:
                 return  # not the file: its checksum will say so
     if done < file.bytes:

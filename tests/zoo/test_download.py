@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
 import socket
 import subprocess
 import sys
@@ -14,7 +12,6 @@ import pytest
 from edgecv.errors import DownloadError
 from edgecv.zoo.download import download
 from edgecv.zoo.manifest import File
-from edgecv.zoo.progress import DownloadBar, bar_text
 
 CONTENT = bytes(range(256)) * 1024  # 256 KiB, four reads of the downloader
 
@@ -256,27 +253,3 @@ def test_a_cache_below_a_file_is_one_error(server, tmp_path) -> None:
     file = server.add("model.onnx", CONTENT)
     with pytest.raises(DownloadError, match=r"cannot write model.onnx into the cache"):
         download(file, file.url, tmp_path / "file" / "models" / "model.onnx")
-
-
-def test_the_bar_says_the_part_the_rate_and_what_is_left() -> None:
-    text = bar_text("m.onnx", 3_000_000, 4_000_000, new=1_000_000, seconds=2.0)
-    assert text == "m.onnx [##################......]  75% 3.0/4.0 MB 0.5 MB/s 2 s left"
-    assert bar_text("m", 5, 5, new=5, seconds=0.0).endswith("100% 0.0/0.0 MB 0.0 MB/s")
-
-
-def test_the_bar_is_drawn_on_a_terminal_alone(capfd, monkeypatch) -> None:
-    with DownloadBar("m.onnx", 10) as bar:
-        bar.update(10)
-    assert capfd.readouterr().err == ""
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", terminal)
-        with DownloadBar("m.onnx", 10) as bar:
-            bar.update(10)
-    drawn = ""
-    with contextlib.suppress(OSError):  # EIO: all that was written has been read
-        while chunk := os.read(ours, 1000):
-            drawn += chunk.decode()
-    os.close(ours)
-    assert drawn.startswith("\rm.onnx [########################] 100%")
-    assert drawn.endswith("\n")
