@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 
-from .common import DEFAULTS, one_model, run_pictures
-from .options import add_picture_options
+from edgecv.pipeline import Call
+
+from .common import DEFAULTS, controls_of, open_model
+from .options import add_source_options
+from .run import Plan, run_sources, threshold
+from .steps import Emit
 
 TASK = "classification"
 EPILOG = """\
@@ -14,6 +19,7 @@ examples:
   edgecv classify cat.jpg                           the likeliest of 1000 things
   edgecv classify photos/ --json classes.jsonl
   edgecv classify desk.jpg --model vww_mobilenet_v1_0.25_96_int8
+  edgecv classify 0 --web                           the camera, on a page
   edgecv classify part.jpg --model mine.tflite --decoder classifier --labels parts.txt \\
       --mean 127.5 --std 127.5
 """
@@ -22,9 +28,15 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
-    add_picture_options(parser, DEFAULTS[TASK])
+    add_source_options(parser, DEFAULTS[TASK])
 
 
 def run(args: argparse.Namespace) -> int:
     """Classify the pictures that the command line names."""
-    return run_pictures(args, partial(one_model, task=TASK))
+    return run_sources(args, partial(open_model, task=TASK), plan)
+
+
+def plan(args: argparse.Namespace, current: Callable[[], Call], emit: Emit) -> Plan:
+    """Return what is done with classes: those are left out that are not sure enough."""
+    controls = controls_of(args, TASK)
+    return Plan(threshold(controls), controls)

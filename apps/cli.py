@@ -6,16 +6,17 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from types import ModuleType
-from typing import NamedTuple
+from types import FrameType, ModuleType
+from typing import Any, NamedTuple
 
 import edgecv
 from edgecv.errors import EdgeCVError, UnknownNameError, unknown_name
 
-from .common import UsageError
+from .common import LogToPeople, UsageError
 
 
 class Command(NamedTuple):
@@ -26,7 +27,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "detect": Command("edgecv.apps.detect", "find objects in pictures"),
+    "detect": Command("edgecv.apps.detect", "find objects in pictures, films and before cameras"),
     "pose": Command("edgecv.apps.pose", "find people and their keypoints"),
     "face": Command("edgecv.apps.face", "find faces, and say whose they are"),
     "classify": Command("edgecv.apps.classify", "say what a picture shows"),
@@ -43,7 +44,8 @@ EPILOG = """\
 examples:
   edgecv detect street.jpg
   edgecv pose photos/ --out drawn/
-  edgecv face 'album/**' --known people/ --json faces.jsonl
+  edgecv detect 0 --track --web                     a camera, on a page for any browser
+  edgecv face enroll Ada ada.jpg
   edgecv models
   edgecv devices
 
@@ -52,7 +54,7 @@ used, into ~/.cache/edgecv (EDGECV_CACHE); EDGECV_ZOO_MIRROR names a folder or a
 from instead.
 
 exit codes: 0 done; 1 something went wrong, and stderr says what; 2 the command line is wrong;
-130 interrupted; 141 the reader of the output went away.
+130 interrupted (Ctrl-C); 141 the reader of the output went away; 143 terminated (SIGTERM).
 """
 
 
@@ -68,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None and sys.stderr is not None and "--debug" not in arguments:
         _silence_native_code()
+    if argv is None:
+        signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
     try:
@@ -128,13 +132,36 @@ def _parser(arguments: list[str]) -> tuple[argparse.ArgumentParser, ModuleType |
         )
         if name == chosen:
             module = import_module(command.module)
-            module.configure(sub)
+            _configure(sub, module, arguments[arguments.index(name) + 1 :])
     return parser, module
+
+
+def _configure(parser: argparse.ArgumentParser, module: ModuleType, rest: Sequence[str]) -> None:
+    """Add a command's options, or those of its action where the next word is the name of one."""
+    actions: Mapping[str, Any] = getattr(module, "ACTIONS", {})
+    if not rest or rest[0] not in actions:
+        module.configure(parser)
+        return
+    action = actions[rest[0]]
+    sub = parser.add_subparsers(metavar="ACTION").add_parser(
+        rest[0],
+        description=f"{action.help[0].upper()}{action.help[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action.configure(sub)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, with files finished; a second SIGTERM ends the process at once."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise SystemExit(128 + number)
 
 
 def _start_log(*, debug: bool) -> None:
     """Send what edgecv's modules log to stderr: warnings, or everything when debugging."""
-    logging.basicConfig(format="edgecv: %(message)s", level=logging.WARNING)
+    root = logging.getLogger()
+    if not any(isinstance(handler, LogToPeople) for handler in root.handlers):
+        root.addHandler(LogToPeople())
     logging.getLogger("edgecv").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 

@@ -1,30 +1,28 @@
-"""What the commands for pictures share: opening models, and the way from sources to outputs."""
+"""What the commands share: opening models as the command line says, and telling people."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from edgecv import zoo
-from edgecv.errors import EdgeCVError, ImageError
-from edgecv.model import Model, load
-from edgecv.progress import bar
+from edgecv.controls import Controls, GalleryLike
+from edgecv.errors import EdgeCVError
+from edgecv.model import Model, complete_spec, load
 from edgecv.results import Latency, Result, RunInfo
-from edgecv.sinks import Output
-from edgecv.sources import Source, open_source
-from edgecv.stats import Stats
-from edgecv.types import Frame, Image
 
 from .options import spec_changes
-from .outputs import open_outputs
+from .outputs import has_page
 
-Predict: TypeAlias = Callable[[Image], Result]
 AnyKind = TypeVar("AnyKind", bound=Result)
+
+LOWEST_SCORE = 0.1
+"""What is less sure than this is of no use to anybody."""
 
 DEFAULTS = {
     "classification": "mobilenet_v2_1.0_224_int8",
@@ -56,7 +54,7 @@ def open_model(args: argparse.Namespace, task: str) -> Model:
         runtime=args.runtime,
         threads=args.threads,
         spec=spec_changes(args, task) or None,
-        score=args.score,
+        score=least_score(args, task),
     )
     return _for_task(model, task)
 
@@ -92,93 +90,54 @@ def _wrong_task(name: str, found: str, wanted: str) -> UsageError:
     )
 
 
-@contextmanager
-def one_model(args: argparse.Namespace, task: str) -> Iterator[Predict]:
-    """Give the model that the command line names, as a function of a picture."""
-    with open_model(args, task) as model:
-        yield model
+def score_of(args: argparse.Namespace, task: str) -> float:
+    """Return the score from which on results are shown: the one given, or the model's own."""
+    if args.score is not None:
+        return float(args.score)
+    name = args.model or DEFAULTS[task]
+    listed = name in zoo.names()
+    path, found = (zoo.fetch(name), zoo.spec(name)) if listed else (Path(name), None)
+    return complete_spec(path, found, spec_changes(args, task) or None).score
 
 
-def run_pictures(
-    args: argparse.Namespace,
-    opened: Callable[[argparse.Namespace], AbstractContextManager[Predict]],
-) -> int:
-    """Take every picture of the sources through a model to the outputs.
+def least_score(args: argparse.Namespace, task: str) -> float | None:
+    """Return the score below which the model leaves results out; None for its own.
 
-    A picture that cannot be read is reported and passed over.
-
-    Args:
-        args: What `edgecv.apps.options.add_picture_options` parsed.
-        opened: Opens what makes a result of a picture, once the sources are known to be there.
-
-    Returns:
-        The exit code: 1 when a picture could not be read.
+    Tracking makes use of what is unsure, and who watches a page may want to see it.
     """
-    sources = [open_source(uri) for uri in args.sources]
-    unreadable = 0
-    with ExitStack() as stack:
-        for source in sources:
-            stack.callback(source.close)
-        predict = stack.enter_context(opened(args))
-        sinks = open_outputs(args.json, args.out, inputs=input_paths(sources))
-        for sink in sinks:
-            stack.callback(sink.close)
-        stats = Stats()
-        for frame in _frames(sources, args):
-            result = None if frame is None else _result(frame, predict)
-            if frame is None or result is None:
-                unreadable += 1
-                continue
-            for sink in sinks:
-                sink.write(Output(frame, result, stats, {}))
-    return 1 if unreadable else 0
+    if getattr(args, "track", False):
+        return min(LOWEST_SCORE, args.score if args.score is not None else 1.0)
+    if has_page(args):
+        return min(LOWEST_SCORE, score_of(args, task))
+    return None if args.score is None else float(args.score)
 
 
-def _result(frame: Frame, predict: Predict) -> Result | None:
-    """Return what is in a picture; None, which is reported, where what is wanted is not in it."""
-    try:
-        return predict(frame.image)
-    except ImageError as error:
-        warn(f"{frame.source}: {error}")
+def controls_of(
+    args: argparse.Namespace, task: str, gallery: GalleryLike | None = None
+) -> Controls | None:
+    """Return what a page may change: the score, down to the model's least, and a gallery.
+
+    None where there is no page. Of what is tracked everything is shown at first.
+    """
+    if not has_page(args):
         return None
-
-
-def _frames(sources: Sequence[Source], args: argparse.Namespace) -> Iterator[Frame | None]:
-    """Yield all frames, and None for each that could not be read, which is reported."""
-    total = len(input_paths(sources))
-    shown = "pictures" if total > 1 and (args.json or args.out or not sys.stdout.isatty()) else ""
-    with ExitStack() as stack:
-        report = stack.enter_context(bar(shown)) if shown else None
-        done = 0
-        for source in sources:
-            for frame in each(source, warn):
-                yield frame
-                done += 1
-                if report:
-                    report(done, total)
-
-
-def each(source: Source, on_error: Callable[[str], None]) -> Iterator[Frame | None]:
-    """Yield a source's frames, and None for each that could not be read, which is reported."""
-    while True:
-        try:
-            yield next(source)
-        except StopIteration:
-            return
-        except ImageError as error:
-            on_error(str(error))
-            yield None
-
-
-def input_paths(sources: Sequence[Source]) -> list[Path]:
-    """Return the files that are going to be read, as far as they are known."""
-    return [path for source in sources for path in getattr(source, "paths", ())]
+    lowest = least_score(args, task)
+    shown = lowest if getattr(args, "track", False) else score_of(args, task)
+    return Controls(shown, lowest=lowest or 0.0, gallery=gallery)
 
 
 def warn(text: str) -> None:
-    """Say on stderr what went wrong with one of many."""
+    """Say on stderr what went wrong, or what is good to know, and go on."""
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
     print(f"{clear}edgecv: {text}", file=sys.stderr)
+
+
+class LogToPeople(logging.Handler):
+    """Shows what modules log as the command's own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line to stderr."""
+        warn(" ".join(record.getMessage().split()))
 
 
 def with_total_run(result: AnyKind, model: Model, parts: Sequence[Result], start: float) -> AnyKind:

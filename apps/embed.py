@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 
 from edgecv.errors import ImageError
 from edgecv.faces import embed_faces
 from edgecv.model import Model
+from edgecv.pipeline import Call
 from edgecv.results import Embedding
 from edgecv.types import Image
 
-from .common import (
-    DEFAULTS,
-    Predict,
-    open_model,
-    open_second,
-    run_pictures,
-    with_total_run,
-)
-from .face import check_embedder, largest_face
-from .options import add_picture_options
+from .common import DEFAULTS, open_model, open_second, with_total_run
+from .faceid import check_embedder, largest_face
+from .options import add_source_options
+from .run import run_sources
 
 TASK = "face_embedding"
 EPILOG = """\
@@ -40,7 +33,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
-    add_picture_options(parser, DEFAULTS[TASK], drawn=False)
+    add_source_options(parser, DEFAULTS[TASK], drawn=False)
     parser.add_argument(
         "--detector",
         default=DEFAULTS["face_detection"],
@@ -52,40 +45,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Embed the faces in the pictures that the command line names."""
     made: list[Embedding] = []
-    code = run_pictures(args, partial(opened, made=made))
+    code = run_sources(args, partial(opened, made=made))
     if len(made) == 2 and args.json != "-":
         print(f"similarity {made[0].similarity(made[1]):.3f}")
     return code
 
 
-@contextmanager
-def opened(args: argparse.Namespace, made: list[Embedding]) -> Iterator[Predict]:
-    """Give what embeds a picture's largest face; `made` collects all that it makes."""
-    with open_model(args, TASK) as embedder:
+def opened(args: argparse.Namespace, made: list[Embedding]) -> Call:
+    """Open what embeds a picture's largest face; `made` collects all that it makes."""
+    embedder = open_model(args, TASK)
+    try:
         check_embedder(embedder)
-        with open_second(args, args.detector, "face_detection") as detector:
-
-            def embed(image: Image) -> Embedding:
-                made.append(main_embedding(image, detector, embedder))
-                return made[-1]
-
-            yield embed
+        return MainFace(open_second(args, args.detector, "face_detection"), embedder, made)
+    except BaseException:
+        embedder.close()
+        raise
 
 
-def main_embedding(image: Image, detector: Model, embedder: Model) -> Embedding:
-    """Embed the largest face of a picture.
+class MainFace:
+    """What embeds the largest face of a picture, used like one model.
 
     Args:
-        image: uint8 (H, W, 3), BGR.
         detector: Finds faces and their five points.
         embedder: Embeds aligned faces.
-
-    Raises:
-        ImageError: There is no face.
+        made: Is given all that it makes.
     """
-    start = perf_counter()
-    face = largest_face(image, detector)
-    if face is None:
-        raise ImageError("no face found")
-    vector = embed_faces(image, face, embedder)[0]
-    return with_total_run(Embedding(frame=face.frame, vector=vector), embedder, [face], start)
+
+    def __init__(self, detector: Model, embedder: Model, made: list[Embedding]) -> None:
+        self._detector, self._embedder, self._made = detector, embedder, made
+
+    def __call__(self, image: Image) -> Embedding:
+        """Embed the largest face of a picture, uint8 (H, W, 3) BGR.
+
+        Raises:
+            ImageError: There is no face.
+        """
+        start = perf_counter()
+        face = largest_face(image, self._detector)
+        if face is None:
+            raise ImageError("no face found")
+        vector = embed_faces(image, face, self._embedder)[0]
+        embedding = Embedding(frame=face.frame, vector=vector)
+        self._made.append(with_total_run(embedding, self._embedder, [face], start))
+        return self._made[-1]
+
+    def close(self) -> None:
+        """Give the devices back."""
+        self._detector.close()
+        self._embedder.close()

@@ -1,8 +1,9 @@
-"""The options that the commands for pictures share."""
+"""The options that the commands share."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from edgecv.labels import KEYPOINTS, LABELS
 from edgecv.spec import COLORS, FITS, TASKS
 
 
-def add_picture_options(
+def add_source_options(
     parser: argparse.ArgumentParser, default: str, *, drawn: bool = True
 ) -> None:
-    """Add what every command takes that turns pictures into results.
+    """Add what every command takes that turns pictures, videos or cameras into results.
 
     Args:
         parser: The command's parser.
@@ -26,41 +27,77 @@ def add_picture_options(
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="an image file, a folder of them, or a quoted pattern such as 'photos/**/*.jpg'",
+        help="an image, a video, a folder or a quoted pattern such as 'photos/**/*.jpg'; a camera "
+        "(0, csi:0, picamera2:0), rtsp://..., http://..., screen or test:pattern; with options "
+        "behind a ?, as in 'clip.mp4?realtime=1' or '0?width=1280'",
     )
-    add_model_options(parser, default)
+    add_model_options(parser, default, several=True)
     parser.add_argument(
         "--score", type=probability, metavar="S", help="leave out what scores below this, 0..1"
     )
-    outputs = parser.add_argument_group("output (without: one readable line for each picture)")
-    outputs.add_argument(
-        "--json", metavar="FILE", help="write one JSON object a line to FILE; '-' is stdout"
+    parser.add_argument(
+        "--max-frames", type=count("frames"), default=0, metavar="N", help="stop after N results"
     )
-    if drawn:
-        outputs.add_argument(
-            "--out", type=Path, metavar="DIR", help="write the pictures, drawn on, to this folder"
-        )
-    else:
-        parser.set_defaults(out=None)
+    add_output_options(parser, drawn=drawn)
     add_spec_options(parser)
 
 
-def add_model_options(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add the choice of a model and of what runs it."""
+def add_output_options(parser: argparse.ArgumentParser, *, drawn: bool) -> None:
+    """Add where results go."""
+    group = parser.add_argument_group("output (without: one readable line for each picture)")
+    group.add_argument(
+        "--json", metavar="FILE", help="write one JSON object a line to FILE; '-' is stdout"
+    )
+    group.add_argument(
+        "--stats", type=Path, metavar="FILE", help="write the run's figures as JSON at its end"
+    )
+    parser.set_defaults(out=[], show=False, web=None, snapshot=None)
+    if not drawn:
+        return
+    group.add_argument(
+        "--out",
+        action="append",
+        metavar="X",
+        help="write to a folder (pictures, drawn on), a video file (.mp4 .avi .mkv .mov), "
+        "jsonl:FILE, web://HOST:PORT or mqtt://HOST/TOPIC; may be given several times",
+    )
+    group.add_argument("--show", action="store_true", help="show a window; q ends the run")
+    group.add_argument(
+        "--web",
+        nargs="?",
+        type=web_address,
+        const="web://127.0.0.1:8080",
+        metavar="HOST:PORT",
+        help="serve a page with the live picture (default: 127.0.0.1:8080)",
+    )
+
+
+def add_model_options(
+    parser: argparse.ArgumentParser, default: str, *, several: bool = False
+) -> None:
+    """Add the choice of a model and of what runs it.
+
+    Args:
+        parser: The command's parser.
+        default: The model that is used where none is named.
+        several: Whether several devices may be named.
+    """
     parser.add_argument(
         "--model",
         metavar="NAME|FILE",
         help=f"a name of `edgecv models` or a model file (default: {default})",
     )
-    add_run_options(parser)
+    add_run_options(parser, several=several)
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of what runs a model."""
+def add_run_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the choice of what runs a model, with the next device when the first is lost."""
+    more = "; coral,cpu goes on with the second when the first is lost" if several else ""
     parser.add_argument(
         "--device",
         default="auto",
-        help="a device of `edgecv devices` (default: auto, the best that rounds as the CPU does)",
+        help="a device of `edgecv devices` (default: auto, the best that rounds as the CPU does)"
+        + more,
     )
     parser.add_argument("--runtime", help="the runtime that has to be used, such as tflite")
     parser.add_argument(
@@ -137,6 +174,35 @@ def count(what: str) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def web_address(text: str) -> str:
+    """Read HOST:PORT as the URI of a page."""
+    if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]*):[0-9]+", text):
+        raise argparse.ArgumentTypeError(
+            f"wanted HOST:PORT, got {text!r}; without an address, --web comes behind the sources"
+        )
+    return f"web://{text}"
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"wanted names with commas between them, got {text!r}")
+    return found
+
+
+def checked(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return the same reader, whose ValueError is shown to people."""
+
+    def reader(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return reader
 
 
 def numbers(text: str) -> list[float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from .common import DEFAULTS, one_model, run_pictures
-from .options import add_picture_options
+from .common import DEFAULTS, open_model
+from .options import add_source_options
+from .run import run_sources
 
 TASK = "segmentation"
 EPILOG = """\
@@ -20,9 +21,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
-    add_picture_options(parser, DEFAULTS[TASK])
+    add_source_options(parser, DEFAULTS[TASK])
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment the pictures that the command line names."""
-    return run_pictures(args, partial(one_model, task=TASK))
+    return run_sources(args, partial(open_model, task=TASK))

@@ -176,6 +176,12 @@ class Pipeline:
         for sink in self._sinks:
             sink.give(event)
 
+    def _pass_over(self, message: str) -> None:
+        """Count and log a frame that there is no result of: sinks hear of results alone."""
+        self.stats.errors += 1
+        self.stats.add_event("frame_lost", message)
+        log.warning("%s", message)
+
     # -- the threads ---------------------------------------------------------------------------
 
     def _guard(self, loop: Callable[[], None]) -> None:
@@ -197,14 +203,16 @@ class Pipeline:
             except StopIteration:
                 break
             except EdgeCVError as error:
+                if not self._live:
+                    self._pass_over(str(error))
+                    continue
                 self.stats.errors += 1
                 if not lost:
-                    self.emit("source_lost" if self._live else "frame_lost", str(error))
-                if self._live:
-                    lost = True
-                    if self._ended.wait(retry):
-                        return
-                    retry = min(2 * retry, RETRY_SECONDS[1])
+                    self.emit("source_lost", str(error))
+                lost = True
+                if self._ended.wait(retry):
+                    return
+                retry = min(2 * retry, RETRY_SECONDS[1])
                 continue
             if lost:
                 self.emit("source_back", f"{frame.source or 'the source'} is back")
@@ -251,8 +259,7 @@ class Pipeline:
             else:
                 job.value = model(job.frame.image)
         except ImageError as error:  # what is wanted is not in the picture
-            self.stats.errors += 1
-            self.emit("frame_lost", f"{job.frame.source}: {error}")
+            self._pass_over(f"{job.frame.source}: {error}")
             return True
         except InferenceError as error:
             if self._failover is None:
@@ -281,26 +288,15 @@ class Pipeline:
         self._ended.set()
 
     def _give_out(self, job: _Job) -> None:
-        start = perf_counter()
-        model = job.model
-        if isinstance(model, Model) and job.placement is not None:
-            result: Result = model.decode(job.value, job.placement)
-        else:
-            result = job.value
-        decode_ms = (perf_counter() - start) * 1e3
-        if isinstance(model, Model):
-            times = (job.preprocess_ms, job.inference_ms, decode_ms)
-            latency = Latency(*times, sum(times))
-            run = RunInfo(model.spec.name, model.runtime, model.device, latency, model.fallback)
-            result = result.with_run(run)
+        result, times = _decoded(job)
         result, extra = self._after(job.frame, result) if self._after else (result, {})
         now = monotonic()
         self.stats.add_result(
             {
                 "wait": max(job.wait_ms, 0.0),
-                "preprocess": job.preprocess_ms,
-                "inference": job.inference_ms,
-                "decode": decode_ms,
+                "preprocess": times.preprocess,
+                "inference": times.inference,
+                "decode": times.decode,
                 "capture_to_result": (now - job.frame.time) * 1e3,
             },
             now,
@@ -348,6 +344,22 @@ class Pipeline:
             self.error = self.error or error
         self.stop()
         self._ended.set()
+
+
+def _decoded(job: _Job) -> tuple[Result, Latency]:
+    """Return what was found, and how long each stage took, as far as the model says."""
+    model = job.model
+    if not isinstance(model, Model) or job.placement is None:
+        made: Result = job.value
+        unknown = Latency(0.0, job.inference_ms, 0.0, job.inference_ms)
+        return made, unknown if made.run is None else made.run.latency_ms
+    start = perf_counter()
+    result = model.decode(job.value, job.placement)
+    decode_ms = (perf_counter() - start) * 1e3
+    stages = (job.preprocess_ms, job.inference_ms, decode_ms)
+    times = Latency(*stages, sum(stages))
+    run = RunInfo(model.spec.name, model.runtime, model.device, times, model.fallback)
+    return result.with_run(run), times
 
 
 def _thread(name: str, function: Callable[..., None], *arguments: Any) -> Thread:

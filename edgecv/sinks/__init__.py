@@ -112,12 +112,15 @@ def open_sink(uri: str) -> Sink:
         OutputError: It cannot be opened.
         PackageMissingError: It needs a package that is not installed.
     """
+    sink: Sink = SINKS.load(sink_kind(uri))(uri)
+    return sink
+
+
+def sink_kind(uri: str) -> str:
+    """Return what kind of sink a URI is for, a name in `SINKS` or an unknown one."""
     scheme = _SCHEME.match(uri)
     if uri == "display":
-        kind = "display"
-    elif scheme and len(scheme[1]) > 1:
-        kind = scheme[1]
-    else:
-        kind = "video" if uri.lower().endswith(VIDEO_SUFFIXES) else "images"
-    sink: Sink = SINKS.load(kind)(uri)
-    return sink
+        return "display"
+    if scheme and len(scheme[1]) > 1:
+        return scheme[1]
+    return "video" if uri.lower().endswith(VIDEO_SUFFIXES) else "images"

@@ -61,7 +61,9 @@ class JsonLines:
             OutputError: The disk is full, or the reader has gone.
         """
         frame = output.frame
-        self._line(record(frame.source, frame.index, output.result, output.extra))
+        position = {} if frame.position is None else {"position": round(frame.position, 3)}
+        extra = {**position, **output.extra}
+        self._line(record(frame.source, frame.index, output.result, extra))
 
     def event(self, event: Event) -> None:
         """Write an event as a line of its own, told from a result by its key "event"."""

@@ -188,7 +188,7 @@ OUTPUTS: dict[str, tuple[Words, int, str]] = {
         lambda p: classify("--out", p.folder)(p), 1, "is where the pictures come from",
     ),
     "pictures into a file": (
-        lambda p: classify("--out", file(p, "out", b""))(p), 1, "File exists",
+        lambda p: classify("--out", file(p, "out", b""))(p), 1, "is a file; wanted a folder",
     ),
     "pictures below a file": (
         lambda p: classify("--out", file(p, "out", b"") / "deep")(p), 1, "Not a directory",

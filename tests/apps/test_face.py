@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edgecv.apps.common import UsageError
-from edgecv.apps.face import check_embedder, find_faces, largest_face
+from edgecv.apps.faceid import check_embedder, find_faces, largest_face
 
 from edgecv.model import Model
 from edgecv.spec import ModelSpec

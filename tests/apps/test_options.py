@@ -10,7 +10,7 @@ from edgecv.labels import LABELS
 
 def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    options.add_picture_options(parser, "some_model")
+    options.add_source_options(parser, "some_model")
     return parser.parse_args(["a.jpg", *words])
 
 
