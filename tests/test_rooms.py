@@ -20,6 +20,7 @@ CORE_MAY = {"edgecv", "numpy", "cv2"}
 CORE_PARTS_MAY = {
     "evaluation": {"pycocotools", "matplotlib"},
     "results.py": {"supervision", "typing_extensions"},
+    "sources": {"mss", "picamera2"},
 }
 
 pytestmark = pytest.mark.skipif(
