@@ -19,6 +19,7 @@ from edgecv.image import read_image
 from edgecv.model import Model, load
 from edgecv.results import Classes, Detections, Embedding, Faces, Mask, Poses
 from edgecv.session import devices
+from edgecv.sources import open_source
 from edgecv.spec import InputSpec, ModelSpec
 from edgecv.types import Device, Frame, Quant, Size, TensorSpec
 
@@ -41,5 +42,6 @@ __all__ = [
     "align_face",
     "devices",
     "load",
+    "open_source",
     "read_image",
 ]

@@ -54,13 +54,15 @@ class Frame:
         image: uint8 (H, W, 3), BGR.
         index: Its number in the source, from 0.
         time: When it was captured, in seconds of the monotonic clock.
-        source: Where it came from: a path or a URI.
+        source: Where it came from: a path or a URI, without its password.
+        position: Seconds from the beginning of a recording; None for what has no beginning.
     """
 
     image: Image
     index: int
     time: float
     source: str = ""
+    position: float | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Files:
         paths: The files.
     """
 
+    live = False
+
     def __init__(self, paths: Iterable[Path], *, max_pixels: int = MAX_PIXELS) -> None:
         self.paths = tuple(paths)
         self._max_pixels = max_pixels
@@ -80,7 +82,7 @@ def open_files(uri: str) -> Files:
         return Files([path])
     if glob.has_magic(text):
         return Files(_behind_pattern(str(path)))
-    raise ImageError(_missing_text(path))
+    raise ImageError(missing_text(path))
 
 
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
@@ -122,7 +124,8 @@ def _behind_pattern(pattern: str) -> list[Path]:
     return found
 
 
-def _missing_text(path: Path) -> str:
+def missing_text(path: Path) -> str:
+    """Return what to say of a path that is not there, with the nearest that is."""
     text = f"no such file or folder: {path}"
     parent = path.parent
     if not parent.is_dir():
