@@ -154,7 +154,9 @@ class RtspCamera:
     def __init__(self, *options: str, port: int = 0) -> None:
         script = Path(__file__).with_name("rtsp_server.py")
         command = [rtsp_python(), str(script), "--port", str(port), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
 

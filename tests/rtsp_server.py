@@ -1,10 +1,11 @@
 """A real RTSP server (GStreamer's), for the tests; run by the system's Python, which has gi.
 
-It prints its port, and serves the stream /live until it is killed.
+It prints its port, and serves the stream /live until it is killed or its standard input ends.
 """
 
 import argparse
 import sys
+import threading
 
 import gi
 
@@ -57,7 +58,9 @@ def main() -> None:
         sys.exit(f"cannot listen on port {args.port}")
     sys.stdout.write(f"{server.get_bound_port()}\n")
     sys.stdout.flush()
-    GLib.MainLoop().run()
+    loop = GLib.MainLoop()
+    threading.Thread(target=lambda: (sys.stdin.read(), loop.quit()), daemon=True).start()
+    loop.run()
 
 
 main()
