@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from edgecv.image import read_image
 from edgecv.model import Model
 from edgecv.progress import bar
 from edgecv.sources import open_source
-from edgecv.types import Array, FloatArray, Frame
+from edgecv.types import Array, FloatArray
 
 from .common import DEFAULTS, UsageError, open_second, warn
 from .faceid import FaceId, Who, largest_face, open_embedder
@@ -153,31 +154,25 @@ def enroll(args: argparse.Namespace) -> int:
     sources = [open_source(uri) for uri in args.images]
     if not all(hasattr(source, "paths") for source in sources):
         raise UsageError("people are enrolled from pictures; live, from the page of --web")
-    new = known = refused = 0
-    with usable_names(), closing(open_face_id(args, begin=True)) as face_id:
-        for frame in frames(path for source in sources for path in getattr(source, "paths", ())):
-            try:
-                added = frame is not None and face_id.enroll(
-                    args.name, frame.image, source=Path(frame.source).name
-                )
-            except EnrolmentError as error:
-                warn(f"{frame.source if frame else ''}: {error}")
-                frame = None
-            new, known = new + bool(added and frame), known + bool(frame and not added)
-            refused += frame is None
-    parts = [f"{new} enrolled", *([f"{known} known before"] if known else [])]
-    print(", ".join([f"{args.name}: {parts[0]}", *parts[1:]]), flush=True)
-    return 1 if refused else 0
+    paths = [path for source in sources for path in getattr(source, "paths", ())]
+    with usable_names(), closing(open_face_id(args)) as face_id:
+        outcomes = Counter(enrolled(face_id, args.name, path) for path in paths)
+    known = f", {outcomes['known']} known before" if outcomes["known"] else ""
+    print(f"{args.name}: {outcomes['new']} enrolled{known}", flush=True)
+    return 1 if outcomes["refused"] else 0
 
 
-def frames(paths: Iterator[Path]) -> Iterator[Frame | None]:
-    """Yield pictures, None for each that cannot be read, which is reported."""
-    for index, path in enumerate(paths):
-        try:
-            yield Frame(read_image(path), index, 0.0, str(path))
-        except ImageError as error:
-            warn(str(error))
-            yield None
+def enrolled(face_id: FaceId, name: str, path: Path) -> str:
+    """Add the face of one picture; return "new", "known" or, where it says why, "refused"."""
+    try:
+        new = face_id.enroll(name, read_image(path), source=path.name)
+    except ImageError as error:  # says which picture
+        warn(str(error))
+        return "refused"
+    except EnrolmentError as error:
+        warn(f"{path}: {error}")
+        return "refused"
+    return "new" if new else "known"
 
 
 def configure_verify(parser: argparse.ArgumentParser) -> None:
@@ -353,11 +348,11 @@ def open_pair(args: argparse.Namespace) -> Iterator[tuple[Model, Model]]:
         yield detector, embedder
 
 
-def open_face_id(args: argparse.Namespace, *, begin: bool) -> FaceId:
-    """Open the detector, the embedder and the gallery as one."""
+def open_face_id(args: argparse.Namespace) -> FaceId:
+    """Open the detector, the embedder and the gallery, which may be begun, as one."""
     detector = open_second(args, args.detector, "face_detection")
     embedder = open_embedder(args, embedder_name(args.embedder, gallery_of(args)))
-    gallery = open_people(gallery_of(args), embedder, begin=begin)
+    gallery = open_people(gallery_of(args), embedder, begin=True)
     return FaceId(detector, embedder, who_in(gallery, embedder, None), gallery)
 
 

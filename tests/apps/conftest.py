@@ -16,6 +16,14 @@ import pytest
 from edgecv.apps.cli import main
 
 
+@pytest.fixture(autouse=True)
+def own_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the user's own gallery out of the tests; return where theirs would be."""
+    path = tmp_path / "own" / "gallery.db"
+    monkeypatch.setenv("EDGECV_GALLERY", str(path))
+    return path
+
+
 class Ran(NamedTuple):
     code: int
     out: str
