@@ -3,6 +3,9 @@
 set -u
 wanted=""
 command -v gcc >/dev/null || wanted="$wanted gcc libc6-dev"  # the virtual Edge TPU is a C library
+command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || wanted="$wanted mosquitto"
+command -v chromium >/dev/null || wanted="$wanted chromium"
+command -v chromedriver >/dev/null || wanted="$wanted chromium-driver"
 command -v gst-launch-1.0 >/dev/null || wanted="$wanted gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 command -v Xvfb >/dev/null || wanted="$wanted xvfb"  # a screen to be seen
 # An RTSP camera, served by the system's Python
@@ -11,7 +14,7 @@ command -v Xvfb >/dev/null || wanted="$wanted xvfb"  # a screen to be seen
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     # shellcheck disable=SC2086
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $wanted >/dev/null
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wanted >/dev/null
 fi
 [ $? = 0 ] || echo "could not install:$wanted; the tests that want them will skip" >&2
 exit 0
