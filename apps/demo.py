@@ -23,6 +23,9 @@ from edgecv.registry import package_missing
 from edgecv.results import Detections, Faces, Result, RunInfo
 from edgecv.types import FloatArray, Image
 
+from .demo_live import Scenes, Tour, run_live
+from .options import count, web_address
+
 DETECTOR = "ssd_mobilenet_v1_coco_int8"
 POSE = "movenet_lightning_int8"
 FACE_DETECTOR = "yunet_n_320"
@@ -49,7 +52,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the demo's arguments."""
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder to write to")
     parser.add_argument("--device", default="auto", help="what to run on; see `edgecv devices`")
-    parser.epilog = "example: edgecv demo --out demo_output"
+    live = parser.add_argument_group("live")
+    live.add_argument(
+        "--live", action="store_true", help="move over the photographs, on a page for a browser"
+    )
+    live.add_argument(
+        "--web",
+        type=web_address,
+        default="web://127.0.0.1:8080",
+        metavar="HOST:PORT",
+        help="where the page is (default: 127.0.0.1:8080)",
+    )
+    live.add_argument("--seconds", type=count("seconds"), default=0, help="stop after so long")
+    live.add_argument("--max-frames", type=count("frames"), default=0, help="stop after so many")
+    parser.epilog = "examples:\n  edgecv demo --out demo_output\n  edgecv demo --live"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
             f"the demo needs the models {', '.join(names())}, and {error}. Without internet: put "
             "the files into a folder and set EDGECV_ZOO_MIRROR to it"
         ) from error
+    if args.live:
+        return live(models, photos, args)
     results: dict[str, dict[str, Any]] = {}
     for task, found in (
         ("detect", detect(models, photos)),
@@ -78,6 +96,18 @@ def run(args: argparse.Namespace) -> int:
     print_table(rows)
     print(f"\n{len(results)} pictures and results.json are in {args.out}/")
     return 0
+
+
+def live(models: dict[str, Model], photos: dict[str, Image], args: argparse.Namespace) -> int:
+    """Run the three tasks on a moving picture of the photographs, until it is ended."""
+    hopper = photos["grace_hopper"]
+    known = embed_faces(hopper, faces_of(models, hopper), models[FACE_EMBEDDER])[:1]
+    scenes = Scenes(
+        [models[name] for name in names()], known, "Grace Hopper", threshold=SAME_PERSON
+    )
+    chosen = {name: photos[name] for name in ("astronaut", "grace_hopper", "coffee", "chelsea")}
+    tour = Tour(chosen, args.seconds)
+    return run_live(tour, scenes, web=args.web, max_frames=args.max_frames)
 
 
 def names() -> tuple[str, ...]:

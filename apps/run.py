@@ -92,7 +92,7 @@ def run_sources(args: argparse.Namespace, opened: Open, make_plan: MakePlan = no
         events.pipeline = Pipeline(
             source, model, sinks, after=steps, overlay=steps.draw, max_frames=args.max_frames
         )
-        return _run(args, source, events.pipeline)
+        return run_to_end(args, source, events.pipeline)
 
 
 def open_model_on(args: argparse.Namespace, opened: Open, emit: Emit) -> Call | Failover[Call]:
@@ -149,8 +149,8 @@ def threshold(controls: Controls | None) -> tuple[Step, ...]:
     return () if controls is None or controls.score is None else (Threshold(controls),)
 
 
-def _run(args: argparse.Namespace, source: Source, pipeline: Pipeline) -> int:
-    """Run to the end, then say how it went, whatever ended it."""
+def run_to_end(args: argparse.Namespace, source: Source, pipeline: Pipeline) -> int:
+    """Run to the end, then say how it went, whatever ended it, and return the exit code."""
     start = monotonic()
     try:
         if args.moving:
