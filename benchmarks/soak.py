@@ -99,11 +99,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--model", default="mobilenet_v1_0.25_128_quant")
     given = parser.parse_args(arguments)
-    threads, files = threading.active_count(), open_files()
     watch = Watch(max(1, given.frames // SAMPLES))
     options = PatternOptions(width=160, height=120, fps=0, frames=given.frames, live=False)
     model = fake_model() if given.model == "fake" else edgecv.load(given.model, threads=1)
     model(np.zeros((120, 160, 3), np.uint8))
+    threads, files = threading.active_count(), open_files()
     stats = Pipeline(Pattern(options), model, [watch, JsonLines(os.devnull)]).run()
     growth = slope(watch.samples)
     left_threads, left_files = threading.active_count() - threads, open_files() - files

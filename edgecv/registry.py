@@ -44,9 +44,10 @@ class Registry(Mapping[str, str]):
         try:
             found = import_module(module)
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] == "edgecv":
+            package = (error.name or name).partition(".")[0]
+            if package == "edgecv":
                 raise
-            raise package_missing(error.name or name, name) from error
+            raise package_missing(package, name) from error
         return getattr(found, attribute) if attribute else found
 
 
