@@ -11,9 +11,7 @@ COCO_80 = tuple(
 |bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch
 |potted plant|bed|dining table|toilet|tv|laptop|mouse|remote|keyboard|cell phone|microwave
 |oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier
-|toothbrush""".replace(
-        "\n", ""
-    ).split("|")
+|toothbrush""".replace("\n", "").split("|")
 )
 # COCO numbers its 80 classes 1..90; these ten numbers were never used for boxes.
 _COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
