@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The command line is wrong (2), or help or the version was asked for (0).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and sys.stderr is not None and "--debug" not in arguments:
+    _open_closed_streams()
+    if argv is None and "--debug" not in arguments:
         _silence_native_code()
     if argv is None:
         signal.signal(signal.SIGTERM, _terminate)
@@ -92,8 +93,7 @@ def _run(arguments: list[str]) -> int:
     _start_log(debug=args.debug)
     try:
         code = int(module.run(args))
-        if sys.stdout is not None:  # None where the caller closed it
-            sys.stdout.flush()
+        sys.stdout.flush()
     except (EdgeCVError, OSError) as error:
         gone = error if isinstance(error, BrokenPipeError) else error.__cause__
         if isinstance(gone, BrokenPipeError):
@@ -149,6 +149,14 @@ def _configure(parser: argparse.ArgumentParser, module: ModuleType, rest: Sequen
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     action.configure(sub)
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a stream that the caller closed go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", errors="backslashreplace")
+            setattr(sys, name, nowhere)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -171,7 +171,7 @@ def run_to_end(args: argparse.Namespace, source: Source, pipeline: Pipeline) -> 
 def _run_film(args: argparse.Namespace, source: Source, pipeline: Pipeline) -> None:
     total = args.max_frames or (len(source) if isinstance(source, Sized) else 0)
     status = Status(pipeline.stats, total)
-    lines_there = not wanted(args) and sys.stdout is not None and sys.stdout.isatty()
+    lines_there = not wanted(args) and sys.stdout.isatty()
     try:
         pipeline.run(None if lines_there else status)
     finally:

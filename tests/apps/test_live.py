@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import time
@@ -174,6 +175,17 @@ def test_other_tasks_take_films_too(command, edgecv, colours, stick, film, tmp_p
     words = ["--model", model, "--json", tmp_path / "r.jsonl", "--max-frames", "4"]
     assert edgecv(command, film(), *words).code == 0
     assert len(rows(tmp_path / "r.jsonl")[0]) == 4
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("extra", [[], ["--json", "-"]], ids=["lines", "json"])
+def test_closed_streams_do_not_matter_to_a_film(closed, extra, cats, film, tmp_path) -> None:
+    words = ["detect", film(frames=3), film("b.avi", 3), "--model", cats, *extra]
+    words += ["--stats", tmp_path / "s.json"]
+    line = f"{shlex.join([*COMMAND, *map(str, words)])} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "s.json").read_text())["results"] == 6
 
 
 def started(*words: object, **more: object) -> subprocess.Popen:
