@@ -13,7 +13,7 @@ from edgecv.pipeline import Call
 from edgecv.tracking import Tracker
 from edgecv.zones import parse_line, parse_zone
 
-from .common import DEFAULTS, LOWEST_SCORE, controls_of, open_model
+from .common import DEFAULTS, LOWEST_SCORE, UsageError, controls_of, open_model
 from .options import add_source_options, checked, names
 from .run import Plan, run_sources, threshold
 from .steps import Emit, Only, Step, Track, Zones
@@ -72,6 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find objects in what the command line names."""
+    if args.snapshot is not None and not args.zones:
+        raise UsageError("--snapshot needs --zone or --line: it writes a picture of their events")
     args.track = args.track or bool(args.zones)
     return run_sources(args, partial(open_model, task=TASK), plan)
 

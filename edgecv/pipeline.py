@@ -32,7 +32,7 @@ SLOWER = 20.0
 """It never counts as hung before it took this many times the usual."""
 RETRY_SECONDS = (0.1, 5.0)
 """A lost live source is tried again after the first, doubling up to the second."""
-JOIN_SECONDS = 0.7
+JOIN_SECONDS = 0.5
 """How long the end of a run waits for threads that are stuck in a driver."""
 FINISH_SECONDS = 3.0
 """How long a run that was interrupted waits for sinks to finish what they wrote."""

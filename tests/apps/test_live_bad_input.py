@@ -36,6 +36,7 @@ NAMES: dict[str, tuple[Words, str]] = {
     "unknown kind of output": (["--out", "ftp:x"], "no kind of sink 'ftp'"),
     "misspelt kind of output": (["--out", "json:x"], "did you mean 'jsonl'?"),
     "unknown second device": (["--device", "cpu,nonsense"], "no device 'nonsense'"),
+    "snapshots of nothing": (["--snapshot", "seen"], "--snapshot needs --zone or --line"),
     "unknown device behind one that is lost": (["--device", "coral,nonsens"], "'nonsens'"),
 }
 
