@@ -13,14 +13,15 @@ import cv2
 import numpy as np
 
 import edgecv
-from edgecv.cache import atomic_path, write_atomic
-from edgecv.errors import DownloadError, OutputError
+from edgecv.cache import write_atomic
+from edgecv.errors import DownloadError
 from edgecv.faces import embed_faces, with_identity
 from edgecv.image import Region
 from edgecv.model import Model
 from edgecv.regions import person_region
 from edgecv.registry import package_missing
 from edgecv.results import Detections, Faces, Result, RunInfo
+from edgecv.sinks.images import write_image
 from edgecv.types import FloatArray, Image
 
 from .demo_live import Scenes, Tour, run_live
@@ -30,8 +31,6 @@ DETECTOR = "ssd_mobilenet_v1_coco_int8"
 POSE = "movenet_lightning_int8"
 FACE_DETECTOR = "yunet_n_320"
 FACE_EMBEDDER = "mobilefacenet_int8"
-SAME_PERSON = 0.5
-"""Faces whose embeddings have a cosine below this are of different people, for this embedder."""
 TIMED_CALLS = 15
 
 
@@ -59,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--web",
         type=web_address,
-        default="web://127.0.0.1:8080",
+        default="127.0.0.1:8080",  # read as if it had been given
         metavar="HOST:PORT",
         help="where the page is (default: 127.0.0.1:8080)",
     )
@@ -88,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         for name, (image, result) in found.items():
             file = f"{task}_{name}.png"
-            write_png(args.out / file, result.draw(image))
+            write_image(args.out / file, result.draw(image))
             results[file] = {"source": name, **result.to_dict()}
     rows = table(models, photos)
     written = {"results": results, "latency_ms": [row._asdict() for row in rows]}
@@ -102,9 +101,8 @@ def live(models: dict[str, Model], photos: dict[str, Image], args: argparse.Name
     """Run the three tasks on a moving picture of the photographs, until it is ended."""
     hopper = photos["grace_hopper"]
     known = embed_faces(hopper, faces_of(models, hopper), models[FACE_EMBEDDER])[:1]
-    scenes = Scenes(
-        [models[name] for name in names()], known, "Grace Hopper", threshold=SAME_PERSON
-    )
+    same = models[FACE_EMBEDDER].spec.score
+    scenes = Scenes([models[name] for name in names()], known, "Grace Hopper", threshold=same)
     chosen = {name: photos[name] for name in ("astronaut", "grace_hopper", "coffee", "chelsea")}
     tour = Tour(chosen, args.seconds)
     return run_live(tour, scenes, web=args.web, max_frames=args.max_frames)
@@ -180,7 +178,8 @@ def named(models: dict[str, Model], image: Image, known: FloatArray) -> Faces:
     """Return the faces of a picture with Grace Hopper's name where she is."""
     faces = faces_of(models, image)
     embeddings = embed_faces(image, faces, models[FACE_EMBEDDER])
-    return with_identity(faces, embeddings, known, ["Grace Hopper"], threshold=SAME_PERSON)
+    same = models[FACE_EMBEDDER].spec.score
+    return with_identity(faces, embeddings, known, ["Grace Hopper"], threshold=same)
 
 
 def faces_of(models: dict[str, Model], image: Image) -> Faces:
@@ -232,16 +231,3 @@ def print_table(rows: list[Row]) -> None:
     print(layout.format(*head))
     for row in rows:
         print(layout.format(*row[:4], *(f"{value:.2f}" for value in row[4:])))
-
-
-def write_png(path: Path, image: Image) -> None:
-    """Write a picture atomically.
-
-    Raises:
-        OutputError: The folder cannot be written, or the disk is full.
-    """
-    done, data = cv2.imencode(".png", image)
-    if not done:
-        raise OutputError(f"cannot encode {path}")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data.tobytes())

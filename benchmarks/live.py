@@ -4,8 +4,8 @@
 
 Three questions, each a ratio within one run; exits with 1 when a limit is passed:
 
-- throughput: results per second from a camera of 120 frames a second, against the same model run
-  on one tensor again and again (limit: 0.95 of it);
+- throughput: results per second from a camera that is faster than the model, against the same model
+  run on one tensor again and again (limit: 0.95 of it);
 - age: how old a result is when it is given out, when the camera is four times faster than the
   model (limit at p99: one frame interval + 1.3 x (preprocess + inference + decode));
 - and, to compare with, the age in a plain loop that takes frame after frame from a queue.
@@ -28,6 +28,7 @@ from edgecv.stats import Histogram, Stats
 MODEL = "ssd_mobilenet_v1_coco_int8"
 LEAST_THROUGHPUT = 0.95
 CAMERA_FPS = 120
+"""The camera's speed; a model that is faster gets a camera of one and a half times its speed."""
 
 
 def bare_rate(model: Model, seconds: float) -> float:
@@ -69,7 +70,8 @@ def throughput(threads: int, seconds: float, rounds: int) -> float:
     pairs = []
     for _ in range(rounds):
         bare = bare_rate(model, seconds)
-        pairs.append((live(model, CAMERA_FPS, seconds).fps, bare))
+        camera = max(CAMERA_FPS, 1.5 * bare)
+        pairs.append((live(model, camera, seconds).fps, bare))
     ratio = float(np.median([run / bare for run, bare in pairs]))
     runs, bares = (float(np.median(values)) for values in zip(*pairs, strict=True))
     print(
