@@ -14,6 +14,7 @@ Three questions, each a ratio within one run; exits with 1 when a limit is passe
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from time import monotonic
 
@@ -27,6 +28,7 @@ from edgecv.stats import Histogram, Stats
 
 MODEL = "ssd_mobilenet_v1_coco_int8"
 LEAST_THROUGHPUT = 0.95
+NO_LIMIT = "no limit: the model leaves no core to the camera"
 CAMERA_FPS = 120
 """The camera's speed; a model that is faster gets a camera of one and a half times its speed."""
 
@@ -64,6 +66,11 @@ def queued_age(model: Model, fps: float, seconds: float) -> Histogram:
     return ages
 
 
+def limited(threads: int) -> bool:
+    """Tell whether the model leaves a core to the camera, which is drawn on this machine too."""
+    return threads < len(os.sched_getaffinity(0))
+
+
 def throughput(threads: int, seconds: float, rounds: int) -> float:
     """Print and return the median ratio of a live run's rate to the bare rate."""
     model = edgecv.load(MODEL, runtime="tflite", device="cpu", threads=threads)
@@ -76,7 +83,7 @@ def throughput(threads: int, seconds: float, rounds: int) -> float:
     runs, bares = (float(np.median(values)) for values in zip(*pairs, strict=True))
     print(
         f"throughput, {threads} thread(s): live {runs:.1f}/s, bare {bares:.1f}/s, "
-        f"ratio {ratio:.3f} (limit {LEAST_THROUGHPUT})"
+        f"ratio {ratio:.3f} ({f'limit {LEAST_THROUGHPUT}' if limited(threads) else NO_LIMIT})"
     )
     return ratio
 
@@ -105,9 +112,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args(arguments)
-    ratios = [throughput(threads, given.seconds, given.rounds) for threads in (1, 2)]
+    ratios = {n: throughput(n, given.seconds, given.rounds) for n in (1, 2)}
     p99, limit = age(2 * given.seconds)
-    passed = min(ratios) >= LEAST_THROUGHPUT and p99 <= limit
+    enough = all(r >= LEAST_THROUGHPUT for threads, r in ratios.items() if limited(threads))
+    passed = enough and p99 <= limit
     print("all within the limits" if passed else "A LIMIT WAS PASSED")
     return 0 if passed else 1
 
