@@ -21,6 +21,7 @@ from edgecv.results import Classes, Detections, Embedding, Faces, Mask, Poses
 from edgecv.session import devices
 from edgecv.sources import open_source
 from edgecv.spec import InputSpec, ModelSpec
+from edgecv.streaming import stream
 from edgecv.types import Device, Frame, Quant, Size, TensorSpec
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "load",
     "open_source",
     "read_image",
+    "stream",
 ]

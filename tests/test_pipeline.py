@@ -14,7 +14,7 @@ from edgecv.pipeline import Pipeline
 from edgecv.results import Classes, Result
 from edgecv.sinks import Event, Output
 from edgecv.spec import ModelSpec
-from edgecv.stream import stream
+from edgecv.streaming import stream
 from edgecv.testing import FakeSession
 from edgecv.types import Frame, Image, Size
 
