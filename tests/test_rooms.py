@@ -13,16 +13,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = {"edgecv": "edgecv"} | {
-    room: f"edgecv.{room}" for room in ("apps", "converters", "quantize", "runtimes")
+    room: f"edgecv.{room}" for room in ("apps", "converters", "quantize", "recipes", "runtimes")
 }
 CORE_MAY = {"edgecv", "numpy", "cv2"}
 # Parts of the core that may import their one package: inside a function, or at the top of a file
 # that a registry imports when it is asked for.
 CORE_PARTS_MAY = {
     "evaluation": {"pycocotools", "matplotlib"},
+    "models": {"keras", "tensorflow"},
     "results.py": {"supervision", "typing_extensions"},
     "sinks": {"paho", "starlette", "uvicorn"},
     "sources": {"mss", "picamera2"},
+    "training": {"keras", "tensorflow", "matplotlib", "tomli", "tomllib"},
 }
 
 pytestmark = pytest.mark.skipif(

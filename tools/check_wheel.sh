@@ -16,7 +16,7 @@ wheel=$(ls "$work"/dist/*.whl)
 "$work/venv/bin/python" -m pip install -q "$wheel[dev]"
 "$work/venv/bin/python" -m pip check
 cp -r tests setup.cfg "$work"
-cp -r benchmarks "$work"
+cp -r benchmarks examples "$work"
 cd "$work"
 EDGECV_ZOO_MIRROR=${EDGECV_ZOO_MIRROR:-$root/../shared/zoo}
 EDGECV_DATA=${EDGECV_DATA:-$root/../shared/data}

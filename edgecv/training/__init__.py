@@ -1,0 +1,1 @@
+"""From a dataset to a trained Keras model: recipes, data, losses, the loop."""

@@ -1,0 +1,1 @@
+"""Labelled pictures on their way into a network: folders, augmentation, batches."""

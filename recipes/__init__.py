@@ -1,0 +1,1 @@
+"""Recipes that `edgecv train` follows: one TOML file each."""
