@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -24,10 +25,12 @@ AnyKind = TypeVar("AnyKind", bound=Result)
 LOWEST_SCORE = 0.1
 """What is less sure than this is of no use to anybody."""
 
+_READS_YUNET = any(find_spec(package) for package in ("openvino", "onnxruntime"))
+
 DEFAULTS = {
     "classification": "mobilenet_v2_1.0_224_int8",
     "detection": "ssd_mobilenet_v1_coco_int8",
-    "face_detection": "yunet_n_320",
+    "face_detection": "yunet_n_320" if _READS_YUNET else "ulffd_landmark",  # which is TFLite
     "face_embedding": "mobilefacenet_int8",
     "pose": "movenet_lightning_int8",
     "segmentation": "deeplabv3_mnv2_dm05_pascal_quant",

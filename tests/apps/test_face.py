@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -126,3 +128,16 @@ def test_a_vector_has_length_one_and_a_picture_without_a_face_is_told(
     assert found["model"] == "mobilefacenet_int8"
     assert np.linalg.norm(found["embedding"]) == pytest.approx(1, abs=1e-4)
     assert found["latency_ms"]["total"] > 0
+
+
+@pytest.mark.zoo
+@pytest.mark.data
+def test_faces_are_found_and_compared_where_tflite_is_the_only_runtime(zoo, pair) -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('openvino', 'onnxruntime')))\n"
+        "from edgecv.apps.cli import main; sys.exit(main())"
+    )
+    words = [sys.executable, "-c", code, "face", "verify", pair.first, pair.second]
+    done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["same"] is True
