@@ -1,6 +1,71 @@
 """Keras definitions of small networks, one file a family, by name.
 
-Every builder returns a functional `keras.Model` whose one input is float32 (B, H, W, 3), RGB, scaled
-to -1..1, and whose first layers keep the published order of operations. Names are imported when they
-are asked for: `import edgecv` stays free of Keras.
+Every builder returns a functional `keras.Model` whose one input is float32 (B, H, W, 3), RGB,
+scaled to -1..1. With its top, a classifier gives logits (B, classes) and no softmax; without, its
+last feature map. Names are imported when they are asked for: `import edgecv` stays free of Keras.
 """
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from edgecv.errors import unknown_name
+from edgecv.registry import Registry, package_missing
+
+if TYPE_CHECKING:
+    import keras
+
+MODELS = Registry(
+    "model",
+    {
+        "mobilenet_v1": "edgecv.models.mobilenet_v1:mobilenet_v1",
+        "mobilenet_v2": "edgecv.models.mobilenet_v2:mobilenet_v2",
+    },
+)
+
+
+def build(name: str, **options: Any) -> keras.Model:
+    """Build the model `name` of `MODELS`, with random weights.
+
+    Args:
+        name: A name of `MODELS`.
+        options: The keywords of its builder; `option_names` lists them.
+
+    Raises:
+        UnknownNameError: There is no such model, or its builder has no such option.
+        ValueError: An option has a value that the builder cannot use.
+        PackageMissingError: TensorFlow is not installed.
+    """
+    function = builder(name)
+    known = option_names(name)
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {name}", option, known)
+    return function(**options)
+
+
+def option_names(name: str) -> tuple[str, ...]:
+    """Return the keywords that the builder of `name` takes.
+
+    Raises:
+        UnknownNameError: There is no such model.
+        PackageMissingError: TensorFlow is not installed.
+    """
+    return tuple(inspect.signature(builder(name)).parameters)
+
+
+def builder(name: str) -> Callable[..., keras.Model]:
+    """Return the function that builds the model `name`.
+
+    Raises:
+        UnknownNameError: There is no such model.
+        PackageMissingError: TensorFlow is not installed.
+    """
+    MODELS[name]  # an unknown name is told before a missing package
+    if find_spec("tensorflow") is None:
+        raise package_missing("tensorflow", "train")
+    function: Callable[..., keras.Model] = MODELS.load(name)
+    return function
