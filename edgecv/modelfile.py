@@ -13,8 +13,9 @@ from edgecv import tflitefile
 from edgecv.errors import ModelFileError, SpecError, unknown_name
 from edgecv.spec import ModelSpec
 
-SUFFIXES = (".tflite", ".onnx", ".xml")
+SUFFIXES = (".tflite", ".onnx", ".xml", ".keras")
 SPEC_NAME = "edgecv.json"
+KERAS_MEMBERS = ("config.json", "model.weights.h5")
 EDGETPU_OPERATOR = "edgetpu-custom-op"
 
 
@@ -40,12 +41,25 @@ def check(path: Path) -> None:
         raise ModelFileError(
             f"{path} is cut short: the archive of labels and spec at its end is not whole"
         )
+    if path.suffix == ".keras":
+        _check_keras(path, head)
     if path.suffix == ".xml":
         if b"<net" not in head:
             raise ModelFileError(f"{path} is not an OpenVINO model: it does not begin with <net>")
         weights = path.with_suffix(".bin")
         if not weights.is_file():
             raise ModelFileError(f"{path} lacks its weights: {weights} is not there")
+
+
+def _check_keras(path: Path, head: bytes) -> None:
+    if not head.startswith(b"PK\x03\x04"):
+        raise ModelFileError(f"{path} is not a Keras model: it is no archive")
+    if not zipfile.is_zipfile(path):
+        raise ModelFileError(f"{path} is cut short: the archive's end is not there")
+    with zipfile.ZipFile(path) as archive:
+        for name in KERAS_MEMBERS:
+            if name not in archive.namelist():
+                raise ModelFileError(f"{path} is not a Keras model: {name} is not in it")
 
 
 def _lost_its_end(path: Path) -> bool:
@@ -74,8 +88,8 @@ def needs_edgetpu(path: Path) -> bool:
 def embedded_spec(path: Path) -> ModelSpec | None:
     """Return the spec beside a model file (`<file>.json`) or inside it; None where there is none.
 
-    TFLite keeps it as an associated file `edgecv.json`, ONNX in `metadata_props` and OpenVINO in
-    `rt_info`, both under the key `edgecv`.
+    TFLite keeps it as an associated file `edgecv.json`, Keras as a member `edgecv.json` of its
+    archive, ONNX in `metadata_props` and OpenVINO in `rt_info`, both under the key `edgecv`.
 
     Raises:
         SpecError: There is one, and it is wrong.
@@ -112,7 +126,7 @@ def embedded_labels(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines)
 
 
-def _tflite_spec(path: Path) -> str | None:
+def _member_spec(path: Path) -> str | None:
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
@@ -173,7 +187,8 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 
 _READERS: dict[str, Any] = {
-    ".tflite": _tflite_spec,
+    ".keras": _member_spec,
+    ".tflite": _member_spec,
     ".onnx": _onnx_spec,
     ".xml": _openvino_spec,
 }
