@@ -74,6 +74,7 @@ RUNTIMES = Registry(
     "runtime",
     {
         "coral": "edgecv.runtimes.coral",
+        "keras": "edgecv.runtimes.keras",
         "onnx": "edgecv.runtimes.onnx",
         "openvino": "edgecv.runtimes.openvino",
         "qnn": "edgecv.runtimes.qnn",
@@ -82,6 +83,7 @@ RUNTIMES = Registry(
 )
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
+    ".keras": ("keras",),
     ".onnx": ("onnx", "openvino", "qnn"),
     ".tflite": ("tflite", "coral", "openvino"),
     ".xml": ("openvino",),
@@ -120,7 +122,7 @@ def open_session(
     """Open a model file on the best fitting device.
 
     Args:
-        path: A .tflite, .onnx or OpenVINO .xml file.
+        path: A .tflite, .onnx, .keras or OpenVINO .xml file.
         device: "auto", or what `edgecv.devices()` names: "cpu", "gpu", "npu", "coral", "coral:1".
             "AUTO", "HETERO" and "MULTI" stand for OpenVINO's combinations, as "HETERO:GPU,CPU".
         runtime: The only runtime to try; None for any that reads the file.

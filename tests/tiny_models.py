@@ -75,3 +75,16 @@ def relu_onnx(
     model = onnx.helper.make_model(graph, opset_imports=versions, ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def relu_keras(path: Path) -> Path:
+    """Write max(x, 0) of an image-like tensor named "x" into "y" as a Keras file."""
+    import warnings
+
+    import keras
+
+    image = keras.Input(SHAPE[1:], name="x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras 3.15 under numpy 2.4
+        keras.Model(image, keras.layers.ReLU(name="y")(image)).save(path)
+    return path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import compiled_tflite, relu_onnx, relu_tflite
+from tiny_models import compiled_tflite, relu_keras, relu_onnx, relu_tflite
 from virtual_edgetpu import VirtualEdgeTpu
 
 from edgecv.errors import DeviceError, InferenceError
@@ -20,6 +20,7 @@ MARKS = {"coral": [pytest.mark.gcc], "qnn": [pytest.mark.qnn]}
 NAMES = [pytest.param(name, marks=MARKS.get(name, [])) for name in RUNTIMES]
 FILES = {
     "coral": ("coral", lambda folder: compiled_tflite(folder / "compiled.tflite")),
+    "keras": ("cpu", lambda folder: relu_keras(folder / "relu.keras")),
     "onnx": ("cpu", lambda folder: relu_onnx(folder / "relu.onnx")),
     "openvino": ("cpu", lambda folder: relu_onnx(folder / "relu.onnx")),
     "qnn": ("npu", lambda folder: relu_onnx(folder / "relu.onnx")),
