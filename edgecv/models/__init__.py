@@ -23,6 +23,13 @@ MODELS = Registry(
     {
         "mobilenet_v1": "edgecv.models.mobilenet_v1:mobilenet_v1",
         "mobilenet_v2": "edgecv.models.mobilenet_v2:mobilenet_v2",
+        "mobilenet_v3_large": "edgecv.models.mobilenet_v3:mobilenet_v3_large",
+        "mobilenet_v3_small": "edgecv.models.mobilenet_v3:mobilenet_v3_small",
+        "efficientnet_lite0": "edgecv.models.efficientnet_lite:efficientnet_lite0",
+        "shufflenet_v1": "edgecv.models.shufflenet_v1:shufflenet_v1",
+        "shufflenet_v2": "edgecv.models.shufflenet_v2:shufflenet_v2",
+        "squeezenet": "edgecv.models.squeezenet:squeezenet",
+        "mobilefacenet": "edgecv.models.mobilefacenet:mobilefacenet",
     },
 )
 
