@@ -104,7 +104,7 @@ def _pictures(folder: Path, problems: Problems) -> Iterator[Path]:
         if file.name.startswith("."):
             continue
         if file.is_dir():
-            inner = file
+            inner = inner or file
             problems.mend(file, "a folder inside a class folder: not looked into")
         elif file.suffix.lower() in PICTURES:
             some = True
