@@ -60,6 +60,7 @@ class DataPart:
         only: The classes that are used; empty for all.
         max_bad: The part of the pictures that may be unreadable or wrongly labelled, 0..1.
         max_side: Pictures are kept in memory with no side longer than this; 0 for as they are.
+        options: The format's other options, such as min_pictures.
     """
 
     train: str = ""
@@ -68,6 +69,7 @@ class DataPart:
     only: tuple[str, ...] = ()
     max_bad: float = 0.01
     max_side: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         within("data.max_bad", self.max_bad, 0, 1)
@@ -181,7 +183,7 @@ class RunPart:
     Attributes:
         epochs: How often every picture is seen.
         batch: Pictures a step, on all machines together.
-        seed: Start of every random number: the same seed gives the same network.
+        seed: Where all random numbers start: the same seed gives the same network.
         patience: The run ends after so many epochs without a better figure; 0 for never.
         measure_every: The figures are measured after every so many epochs, and after the last.
     """
@@ -233,7 +235,7 @@ class Recipe:
         """Return the recipe as JSON values that `recipe_from_dict` takes back."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         out = {name: _plain(value) for name, value in values.items()}
-        for part in (out["model"], out["loss"]):
+        for part in (out["model"], out["data"], out["loss"]):
             part.update(part.pop("options"))
         whole: dict[str, Any] = json.loads(json.dumps(out))
         return whole

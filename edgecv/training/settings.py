@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -35,7 +36,8 @@ class Text(str):
 def build(kind: type[_Kind], values: Mapping[str, Any], where: str) -> _Kind:
     """Build a dataclass from a table.
 
-    A dataclass with a field `options` takes the keys that it does not know into it.
+    A dataclass with a field `options` takes the keys that it does not know into it, unless they
+    look like one of its own fields misspelt.
 
     Args:
         kind: The dataclass.
@@ -52,7 +54,7 @@ def build(kind: type[_Kind], values: Mapping[str, Any], where: str) -> _Kind:
     for key, value in values.items():
         if key in names and key != "options":
             given[key] = fitted(value, hints[key], _join(where, key))
-        elif "options" in names:
+        elif "options" in names and not get_close_matches(key, names, n=1, cutoff=0.8):
             options[key] = plain(value)
         else:
             table = f" in [{where}]" if where else ""
@@ -62,7 +64,10 @@ def build(kind: type[_Kind], values: Mapping[str, Any], where: str) -> _Kind:
     for f in fields(kind):  # type: ignore[arg-type]
         if f.name not in given and f.default is MISSING and f.default_factory is MISSING:
             raise RecipeError(f"{_join(where, f.name)} is missing: wanted {_wanted(hints[f.name])}")
-    return kind(**given)
+    try:
+        return kind(**given)
+    except (ValueError, TypeError) as error:
+        raise RecipeError(str(error)) from error
 
 
 def bound(function: Callable[..., _Kind], options: Mapping[str, Any], where: str) -> _Kind:

@@ -43,6 +43,8 @@ def _itself(model: keras.Model) -> keras.Model:
 class Task:
     """All that the loop has to know of what it trains.
 
+    `make` builds everything from its recipe alone: two calls give tasks that train alike.
+
     Attributes:
         model: The network in training: input float32 (B, H, W, 3), RGB, -1..1.
         spec: What is written into the trained file.
@@ -56,8 +58,6 @@ class Task:
             better epoch, so its layers may be shared with `model`, but not changed.
         pictures: What the report shows of the trained network, by title: uint8 (H, W, 3) BGR.
         backbone: Names of the layers that [transfer] freezes and slows; empty where there is none.
-        blend: Mixes a batch with itself (mixup): from images, targets and a seed, int32 (2,), to
-            images and targets. It runs inside of the training step.
         at_epoch: Called with the number of each epoch before it begins, counted from 0: for losses
             that grow harder. It may depend on that number alone, so that a resumed run is the same.
     """
@@ -73,5 +73,4 @@ class Task:
     export: Callable[[keras.Model], keras.Model] = _itself
     pictures: Mapping[str, Callable[[keras.Model], Image]] = field(default_factory=dict)
     backbone: frozenset[str] = frozenset()
-    blend: Callable[[Tensor, Targets, Tensor], tuple[Tensor, Targets]] | None = None
     at_epoch: Callable[[int], None] | None = None

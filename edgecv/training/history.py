@@ -1,0 +1,66 @@
+"""What happened in each epoch: rows of numbers, as CSV, JSON and lines for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edgecv.cache import write_atomic
+from edgecv.progress import clock
+
+Row: TypeAlias = Mapping[str, float]
+"""epoch (from 1), loss, gradient, lr, images_per_second, seconds, and the figures of merit."""
+
+OWN = ("epoch", "loss", "gradient", "lr", "images_per_second", "seconds")
+"""The columns that are no figures of merit."""
+
+
+def figures(row: Row) -> dict[str, float]:
+    """Return the figures of merit of an epoch; empty where none were measured."""
+    return {name: value for name, value in row.items() if name not in OWN}
+
+
+def write(folder: Path, rows: Sequence[Row], about: Mapping[str, Any]) -> None:
+    """Write history.csv and history.json.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(OWN)
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomic(folder / "history.csv", text.getvalue())
+    values = {**about, "epochs": [_finite(row) for row in rows]}
+    write_atomic(folder / "history.json", json.dumps(values, indent=1) + "\n")
+
+
+def line(row: Row, *, epochs: int, left: float, best: bool) -> str:
+    """Return an epoch for people.
+
+    Args:
+        row: The epoch.
+        epochs: How many there will be.
+        left: Seconds until the last of them.
+        best: Whether none was better.
+    """
+    measured = "  ".join(f"{name} {value:.4f}" for name, value in figures(row).items())
+    parts = [
+        f"epoch {row['epoch']:.0f}/{epochs}",
+        f"loss {row['loss']:.4f}",
+        measured + (" *" if best else ""),
+        f"lr {row['lr']:.2g}",
+        f"{row['images_per_second']:.0f} images/s",
+        f"{clock(row['seconds'])} [{clock(left)} left]",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _finite(row: Row) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}

@@ -1,0 +1,173 @@
+"""The network that a recipe names: one of ours, one of Keras's, or a file of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+
+from edgecv import modelfile, models
+from edgecv.errors import ModelFileError, unknown_name
+from edgecv.spec import InputSpec
+from edgecv.training.data.geometry import INPUT
+from edgecv.training.errors import CheckpointError, RecipeError
+
+if TYPE_CHECKING:
+    from edgecv.training.recipe import Recipe
+
+APPLICATIONS = "keras.applications."
+
+
+class Network(NamedTuple):
+    """A network to be trained.
+
+    Attributes:
+        model: The network.
+        backbone: Names of the layers that a transfer freezes and slows: all but the new head.
+        input: How a picture becomes its input.
+    """
+
+    model: keras.Model
+    backbone: frozenset[str]
+    input: InputSpec
+
+
+def open_network(recipe: Recipe, *, classes: int) -> Network:
+    """Build a classifier with random weights, or with those of [model] weights.
+
+    [model] name is one of `edgecv.models.MODELS`, "keras.applications.NAME", or a .keras file. A
+    network that ends in features, or in other classes, gets a new last layer.
+
+    Args:
+        recipe: The recipe.
+        classes: The number of classes.
+
+    Raises:
+        RecipeError: The network cannot be built so.
+        ModelFileError: A file cannot be read.
+        CheckpointError: The weights are of another network.
+        UnknownNameError: There is no network of that name, or it has no such option.
+    """
+    part = recipe.model
+    if part.name.endswith(".keras"):
+        network = _own(Path(part.name), classes)
+    elif part.name.startswith(APPLICATIONS):
+        network = _application(part.name, part.size, part.options, classes)
+    else:
+        network = _ours(recipe, classes)
+    if part.weights:
+        take_weights(network.model, network.backbone, Path(part.weights))
+    return network
+
+
+def open_backbone(recipe: Recipe) -> Network:
+    """Build the network of `edgecv.models` that a recipe names without its classifier.
+
+    Raises:
+        As `open_network`.
+    """
+    options = {**recipe.model.options, "include_top": False}
+    model = _build(recipe.model.name, input_size=recipe.model.size, **options)
+    names = frozenset(layer.name for layer in model.layers)
+    if recipe.model.weights:
+        take_weights(model, names, Path(recipe.model.weights))
+    return Network(model, names, INPUT)
+
+
+def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None:
+    """Copy weights from a trained file into the layers of the same names.
+
+    Args:
+        model: Takes the weights.
+        wanted: The layers that have to be in the file. Others are copied where they fit.
+        file: A .keras file.
+
+    Raises:
+        ModelFileError: The file cannot be read.
+        CheckpointError: It is of another network.
+    """
+    theirs = {layer.name: layer for layer in load_keras(file).layers}
+    pairs = []
+    for layer in model.layers:
+        ours = [tuple(w.shape) for w in layer.weights]
+        other = theirs.get(layer.name)
+        found = None if other is None else [tuple(w.shape) for w in other.weights]
+        if ours and other is not None and found == ours:
+            pairs.append((layer, other))
+        elif ours and layer.name in wanted:
+            there = "nothing of that name" if found is None else f"one of {found}"
+            raise CheckpointError(
+                f"{file} is of another network: {model.name} has the layer {layer.name} of {ours}, "
+                f"and the file has {there}"
+            )
+    if not pairs:
+        raise CheckpointError(f"{file} is of another network: no layer of {model.name} is in it")
+    for layer, other in pairs:
+        layer.set_weights(other.get_weights())
+
+
+def load_keras(file: Path) -> keras.Model:
+    """Read a network from a .keras file, without its optimizer.
+
+    Raises:
+        ModelFileError: It is not there, or cannot be read.
+    """
+    modelfile.check(file)
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelFileError(f"cannot read {file}: {error}") from error
+
+
+def _ours(recipe: Recipe, classes: int) -> Network:
+    part = recipe.model
+    model = _build(part.name, input_size=part.size, classes=classes, **part.options)
+    bare = _build(part.name, input_size=part.size, **{**part.options, "include_top": False})
+    names = frozenset(layer.name for layer in bare.layers)
+    return Network(model, names & {layer.name for layer in model.layers}, INPUT)
+
+
+def _build(name: str, **options: Any) -> keras.Model:
+    try:
+        return models.build(name, **options)
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"[model] {name}: {error}") from error
+
+
+def _application(name: str, size: tuple[int, int], options: Any, classes: int) -> Network:
+    """Build a network of `keras.applications` with random weights, as a feature extractor."""
+    known = [n for n in dir(keras.applications) if n[0].isupper()]
+    short = name.removeprefix(APPLICATIONS)
+    if short not in known:
+        raise unknown_name(f"network in {APPLICATIONS[:-1]}", short, known)
+    build = getattr(keras.applications, short)
+    try:
+        bare = build(include_top=False, weights=None, input_shape=(*size, 3), **options)
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"[model] {name}: {error}") from error
+    return _with_head(bare.input, bare.output, bare.name, classes, INPUT)
+
+
+def _own(file: Path, classes: int) -> Network:
+    model = load_keras(file)
+    spec = modelfile.embedded_spec(file)
+    given = INPUT if spec is None else spec.input
+    if isinstance(model.output, (dict, list)) or len(model.inputs) != 1:
+        raise RecipeError(f"{file}: wanted a network with one input and one output")
+    last = model.layers[-1]
+    if len(model.output.shape) == 2 and isinstance(last, keras.layers.Dense):
+        return _with_head(model.input, last.input, model.name, classes, given)
+    return _with_head(model.input, model.output, model.name, classes, given)
+
+
+def _with_head(image: Any, features: Any, name: str, classes: int, given: InputSpec) -> Network:
+    """Put logits on top of features (B, H, W, C) or (B, C)."""
+    bare = keras.Model(image, features)
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D(name="pool_to_logits")(features)
+    if len(features.shape) != 2:
+        raise RecipeError(f"{name}: wanted features of 2 or 4 axes, got {features.shape}")
+    logits = keras.layers.Dense(classes, name="new_logits")(features)
+    model = keras.Model(image, logits, name=name)
+    return Network(model, frozenset(layer.name for layer in bare.layers), given)

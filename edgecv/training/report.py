@@ -1,0 +1,164 @@
+"""A training as one HTML file that needs nothing beside it: curves, pictures, recipe, versions."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+import edgecv
+from edgecv.cache import write_atomic
+from edgecv.evaluation.plots import tools
+from edgecv.progress import clock
+from edgecv.training.history import OWN, Row
+from edgecv.types import Image
+
+PACKAGES = ("tensorflow", "keras", "numpy")
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222; background: #fff }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse } td, th { padding: .15rem .8rem .15rem 0; text-align: left;
+       vertical-align: top } td.n { text-align: right; font-variant-numeric: tabular-nums }
+img, svg { max-width: 100%; height: auto } pre { background: #f5f5f5; padding: .8rem }
+.failed { color: #a00; font-weight: bold }
+"""
+
+
+def versions() -> dict[str, str]:
+    """Return what computed: edgecv, Python, the packages, the processor."""
+    found = {"edgecv": edgecv.__version__, "python": platform.python_version()}
+    found |= {name: metadata.version(name) for name in PACKAGES}
+    return {**found, "opencv": cv2.__version__, "machine": platform.machine()}
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    rows: Sequence[Row],
+    facts: Mapping[str, Any],
+    tables: Mapping[str, Mapping[str, Any]],
+    pictures: Mapping[str, Image],
+    failure: str = "",
+) -> None:
+    """Write the report.
+
+    Args:
+        path: The .html file.
+        title: What was trained.
+        rows: The history.
+        facts: What a reader wants to know first.
+        tables: Further facts by title: recipe, data, versions.
+        pictures: By title, uint8 (H, W, 3) BGR.
+        failure: Why the training ended before its time; empty where it did not.
+
+    Raises:
+        PackageMissingError: matplotlib is not installed.
+        OutputError: The file cannot be written.
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>"]
+    if failure:
+        parts.append(f'<p class="failed">{html.escape(failure)}</p>')
+    parts += [_table(facts), *_section("Curves", [curves(rows)] if rows else [])]
+    for name, image in pictures.items():
+        parts += _section(name.capitalize(), [_image(image, name)])
+    parts += _section("Epochs", [_history(rows)] if rows else [])
+    for name, table in tables.items():
+        parts += _section(name, [_table(table)])
+    body = "\n".join(parts)
+    write_atomic(
+        path,
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>\n{body}\n</body></html>\n",
+    )
+
+
+def curves(rows: Sequence[Row]) -> str:
+    """Return curves of the loss, the figures and the learning rate over the epochs, as SVG."""
+    empty, canvas = tools()
+    figure = empty(figsize=(10, 3.2), layout="constrained")
+    canvas(figure)
+    left, middle, right = figure.subplots(1, 3)
+    _draw(left, rows, ["loss"])
+    merits = dict.fromkeys(name for row in rows for name in row if name not in OWN)
+    _draw(middle, rows, list(merits))
+    _draw(right, rows, ["lr"])
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, with names such as "optimizer.lr"."""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            out |= flattened(value, f"{prefix}{name}.")
+        else:
+            out[f"{prefix}{name}"] = value
+    return out
+
+
+def _draw(axes: Any, rows: Sequence[Row], names: Iterable[str]) -> None:
+    for name in names:
+        points = [(row["epoch"], row[name]) for row in rows if name in row]
+        axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 30 else "")
+    axes.set_xlabel("epoch")
+    axes.grid(visible=True, alpha=0.3)
+    if axes.lines:
+        axes.legend()
+
+
+def _section(title: str, parts: Sequence[str]) -> list[str]:
+    return [f"<h2>{html.escape(title)}</h2>", *parts] if parts else []
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = (
+        f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(_text(value))}</td></tr>"
+        for name, value in values.items()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _history(rows: Sequence[Row]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    lines = []
+    for row in rows:
+        cells = (_text(row[name]) if name in row else "" for name in names)
+        lines.append("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
+    return f"<details><summary>all of them</summary><table><tr>{head}</tr>{''.join(lines)}</table></details>"  # noqa: E501
+
+
+def _image(image: Image, name: str) -> str:
+    _, data = cv2.imencode(".png", image)
+    text = base64.b64encode(data.tobytes()).decode()
+    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{text}">'
+
+
+_FORMATS: Mapping[type, Callable[[Any], str]] = {
+    bool: lambda value: "yes" if value else "no",
+    float: lambda value: f"{value:.6g}",
+}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    return _FORMATS.get(type(value), str)(value)
+
+
+def duration(rows: Sequence[Row]) -> str:
+    """Return how long the epochs took together."""
+    return clock(sum(row["seconds"] for row in rows))

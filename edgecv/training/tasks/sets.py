@@ -1,0 +1,53 @@
+"""The two sets of pictures that a recipe names: what is learnt, and what is measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgecv.progress import bar
+from edgecv.training.data.formats import open_samples
+from edgecv.training.data.stored import Reading
+from edgecv.training.errors import RecipeError
+
+if TYPE_CHECKING:
+    from edgecv.training.data.stored import StoredSamples
+    from edgecv.training.recipe import Recipe
+
+
+def open_sets(recipe: Recipe) -> tuple[StoredSamples, StoredSamples]:
+    """Read the training set, and the validation set with the same class ids.
+
+    Raises:
+        RecipeError: The recipe names no folder for one of them.
+        DataError: One of them is not what it should be.
+        UnknownNameError: There is no such format, or it has no such option.
+    """
+    train = open_set(recipe, "train")
+    return train, open_set(recipe, "val", names=train.names)
+
+
+def open_set(recipe: Recipe, which: str, *, names: tuple[str, ...] = ()) -> StoredSamples:
+    """Read one of a recipe's sets.
+
+    Args:
+        recipe: The recipe.
+        which: "train" or "val".
+        names: Class names by id, where they are known before.
+
+    Raises:
+        RecipeError: The recipe names no folder for it.
+        DataError: It is not what it should be.
+        UnknownNameError: There is no such format, or it has no such option.
+    """
+    data = recipe.data
+    folder = getattr(data, which)
+    if not folder:
+        raise RecipeError(f"data.{which} is missing: name a folder, as in --set data.{which}=DIR")
+    options: dict[str, Any] = {**data.options, **({"only": data.only} if data.only else {})}
+    with bar(f"reading {which}") as report:
+        reading = Reading(
+            names=names, max_bad=data.max_bad, max_side=data.max_side or None, report=report
+        )
+        return open_samples(
+            folder, data.format or None, task=recipe.task, reading=reading, options=options
+        )
