@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +14,18 @@ from edgecv.types import IntArray
 
 # First words of every seed: orders and samples never share their chance.
 _ORDER, _SAMPLE = 1, 2
+
+
+Order: TypeAlias = Callable[[int, int], IntArray]
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """Samples that bring their own order, such as batches with several pictures of a person."""
+
+    def order(self, seed: int, epoch: int) -> IntArray:
+        """Return the order of an epoch, int64 (N,): the same for the same seed and epoch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,8 @@ class Schedule:
         shuffle: Whether every epoch has an order of its own.
         shard: Which shard this is, and of how many.
         drop_remainder: Whether samples that fill no whole batch are left out of the epoch.
+        own: Gives the shuffled order of an epoch by seed and epoch, int64 (length,), where the
+            samples bring one; None for a permutation of all.
     """
 
     length: int
@@ -36,6 +52,7 @@ class Schedule:
     shuffle: bool = True
     shard: tuple[int, int] = (0, 1)
     drop_remainder: bool = False
+    own: Order | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would give no batch."""
@@ -59,21 +76,28 @@ class Schedule:
         """Return the samples of one batch: int64 (B,)."""
         index, count = self.shard
         every = self.batch * count
-        order = _order(self.length, self.seed, epoch) if self.shuffle else _plain(self.length)
+        order: IntArray = self._orders(epoch)
         end = (step + 1) * every
         if step == self.steps - 1 and not self.drop_remainder:
             end = self.length  # a rest too small to be a batch of every shard joins the last one
         return order[step * every : end][index::count]
 
+    @cached_property
+    def _orders(self) -> Callable[[int], IntArray]:
+        """Remember the last few epochs: every batch asks for its own."""
+        return lru_cache(maxsize=4)(self._order)
 
-@lru_cache(maxsize=4)
-def _order(length: int, seed: int, epoch: int) -> IntArray:
-    return np.random.default_rng((_ORDER, seed, epoch)).permutation(length)
+    def _order(self, epoch: int) -> IntArray:
+        if not self.shuffle:
+            return np.arange(self.length)
+        if self.own is not None:
+            return self.own(self.seed, epoch)
+        return np.random.default_rng((_ORDER, self.seed, epoch)).permutation(self.length)
 
 
-@lru_cache(maxsize=4)
-def _plain(length: int) -> IntArray:
-    return np.arange(length)
+def own_order(samples: object) -> Order | None:
+    """Return the `order` method of samples that bring their own order; None for all others."""
+    return samples.order if isinstance(samples, Ordered) else None
 
 
 def chance(seed: int, epoch: int, index: int) -> Random:

@@ -15,7 +15,7 @@ from edgecv.spec import InputSpec
 from edgecv.training.data.augment import Augment
 from edgecv.training.data.geometry import INPUT, fit, tensors
 from edgecv.training.data.mix import training_sample
-from edgecv.training.data.order import Schedule, chance
+from edgecv.training.data.order import Schedule, chance, own_order
 from edgecv.training.data.samples import Sample, Samples
 from edgecv.types import Array, FloatArray, Size
 
@@ -49,7 +49,7 @@ def batches(  # noqa: PLR0913 - what a training run says of its batches
     threads off: the batches are made side by side already.
 
     Args:
-        samples: The dataset.
+        samples: The dataset; one that is `Ordered` brings its own order of shuffled epochs.
         encode: Makes the targets. It runs in several threads.
         size: (height, width) of the network's input.
         batch: Samples in a batch.
@@ -68,7 +68,9 @@ def batches(  # noqa: PLR0913 - what a training run says of its batches
     """
     if not 0 <= first_epoch <= epochs:
         raise ValueError(f"wanted 0 <= first_epoch <= epochs, got {first_epoch} and {epochs}")
-    schedule = Schedule(len(samples), batch, seed, shuffle, shard, drop_remainder)
+    schedule = Schedule(
+        len(samples), batch, seed, shuffle, shard, drop_remainder, own_order(samples)
+    )
     make = _Maker(samples, encode, schedule, Size(*size), settings, input)
     cv2.setNumThreads(1)
     fixed = schedule.batch if drop_remainder else None

@@ -12,7 +12,7 @@ from edgecv.spec import InputSpec
 from edgecv.training.data.augment import Augment
 from edgecv.training.data.geometry import INPUT, fit
 from edgecv.training.data.mix import training_sample
-from edgecv.training.data.order import Schedule, chance
+from edgecv.training.data.order import Schedule, chance, own_order
 from edgecv.training.data.samples import IGNORED, Sample, Samples
 from edgecv.types import Image, Size
 
@@ -45,9 +45,9 @@ def preview(
     """
     if count < 1:
         raise ValueError(f"count counts from 1, got {count}")
-    indices = Schedule(len(samples), min(count, len(samples)), seed).indices(0, 0).tolist()
+    schedule = Schedule(len(samples), min(count, len(samples)), seed, own=own_order(samples))
     cells = []
-    for index in indices[:count]:
+    for index in schedule.indices(0, 0).tolist()[:count]:
         if settings is None:
             sample = fit(samples[index], Size(*size), input)
         else:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecv.training.data.order import Schedule, chance
+from edgecv.training.data.order import Schedule, chance, own_order
 
 
 def epoch(schedule: Schedule, number: int) -> list[int]:
@@ -72,3 +72,17 @@ def test_no_two_samples_share_their_chance() -> None:
 def test_a_schedule_without_batches_is_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Schedule(**{"length": 10, "batch": 4} | change)
+
+
+class Backwards:
+    """Samples that bring their own order."""
+
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        return np.roll(np.arange(10)[::-1], seed + epoch)
+
+
+def test_samples_may_bring_their_own_order() -> None:
+    own = own_order(Backwards())
+    assert epoch(Schedule(10, 3, seed=1, own=own), 2) == np.roll(np.arange(10)[::-1], 3).tolist()
+    assert epoch(Schedule(10, 3, seed=1, own=own, shuffle=False), 2) == list(range(10))
+    assert own_order([1, 2]) is None
