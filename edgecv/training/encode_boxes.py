@@ -124,17 +124,18 @@ def ssd_encoder(
     options = dict(spec.options)
     anchors = ssd_anchors(size, **dict(options.get("anchors", {})))
     order = str(options.get("order", "yxhw"))
-    variances = tuple(options.get("variances", (0.1, 0.2)))
+    x, y = options.get("variances", (0.1, 0.2))
+    sides = np.array([size.width, size.height] * 2, np.float32)
 
     def encode(samples: Sequence[Sample]) -> dict[str, Array]:
         rows = []
         for sample in samples:
             check_size(sample, size)
             classes = np.where(_visible(sample.boxes), sample.classes, -1)
-            boxes = sample.boxes / np.array([size.width, size.height] * 2, np.float32)
+            boxes = np.asarray(sample.boxes / sides, np.float32)
             rows.append(
                 encode_boxes(
-                    boxes, classes, anchors, overlap=overlap, order=order, variances=variances
+                    boxes, classes, anchors, overlap=overlap, order=order, variances=(x, y)
                 )
             )
         offsets, labels = zip(*rows, strict=True)
