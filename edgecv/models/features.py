@@ -7,9 +7,8 @@ from typing import Any
 
 import keras
 
-from .graph import PADDINGS, Step, cuts, is_map, steps, window
-
-Stride = tuple[float, float]
+from .graph import PADDINGS, cuts, is_map, steps
+from .receptive import reaches
 
 
 def features(model: keras.Model, strides: Sequence[int] = (8, 16, 32)) -> list[Any]:
@@ -28,35 +27,15 @@ def features(model: keras.Model, strides: Sequence[int] = (8, 16, 32)) -> list[A
         ValueError: The model has no feature map at one of the strides.
     """
     plan = steps(model)
-    found = {
-        stride[0]: tensor
-        for tensor, stride in _strides(model, plan)
-        if stride[0] == stride[1] and is_map(tensor)
-    }
-    missing = [stride for stride in strides if stride not in found]
+    known = reaches(model.inputs, plan)
+    padded = {id(step.outputs[0]) for step in plan if isinstance(step.layer, PADDINGS)}
+    found = {}
+    for tensor in cuts(plan):
+        reach = known[id(tensor)]
+        if reach is not None and is_map(tensor) and id(tensor) not in padded:
+            found[reach.stride] = tensor
+    missing = [stride for stride in strides if (stride, stride) not in found]
     if missing:
-        there = ", ".join(f"{stride:g}" for stride in sorted(found)) or "none"
+        there = ", ".join(f"{high:g}" for high, wide in sorted(found) if high == wide) or "none"
         raise ValueError(f"{model.name} has no feature map at stride {missing[0]}; it has {there}")
-    return [found[stride] for stride in strides]
-
-
-def _strides(model: keras.Model, plan: Sequence[Step]) -> list[tuple[Any, Stride]]:
-    """Return the tensors that everything behind them is made of, with their strides."""
-    known: dict[int, Stride | None] = {id(tensor): (1, 1) for tensor in model.inputs}
-    padded = set()
-    for step in plan:
-        stride = _stride(step, [known.get(id(tensor)) for tensor in step.inputs])
-        known |= {id(tensor): stride for tensor in step.outputs}
-        if isinstance(step.layer, PADDINGS):
-            padded |= {id(tensor) for tensor in step.outputs}
-    candidates = [(tensor, known[id(tensor)]) for tensor in cuts(plan) if id(tensor) not in padded]
-    return [(tensor, stride) for tensor, stride in candidates if stride is not None]
-
-
-def _stride(step: Step, before: Sequence[Stride | None]) -> Stride | None:
-    """Return the stride of a step's outputs; None for what is no map of the picture."""
-    seen, before_seen = window(step), [stride for stride in before if stride is not None]
-    if seen is None or not before_seen:
-        return None
-    height, width = max(before_seen)
-    return height * seen.stride[0], width * seen.stride[1]
+    return [found[stride, stride] for stride in strides]

@@ -58,15 +58,8 @@ def shufflenet_v1(
     if groups not in FILTERS:
         raise ValueError(f"groups are one of {', '.join(map(str, FILTERS))}, got {groups!r}")
     image = image_input(input_size)
-    # groups must divide what a stage's first unit adds to its input, and a quarter of its output
     x = conv_bn(
-        image,
-        make_divisible(STEM * alpha, groups),
-        3,
-        2,
-        name="stem",
-        activation="relu",
-        momentum=momentum,
+        image, _stem(alpha, groups), 3, 2, name="stem", activation="relu", momentum=momentum
     )
     x = keras.layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
     for stage, repeats in enumerate(REPEATS, 2):
@@ -77,6 +70,14 @@ def shufflenet_v1(
     if include_top:
         x = classifier(x, classes, dropout)
     return keras.Model(image, x, name=f"shufflenet_v1_{alpha:g}_g{groups}")
+
+
+def _stem(alpha: float, groups: int) -> int:
+    """Return the channels of the first convolution, which the 1.5x networks do not widen.
+
+    Groups divide them, so that they divide what a stage's first unit adds to them as well.
+    """
+    return make_divisible(STEM * (alpha if alpha < 1 else int(alpha)), groups)
 
 
 def _unit(x: Any, filters: int, groups: int, *, first: bool, name: str, momentum: float) -> Any:

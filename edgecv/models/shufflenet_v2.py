@@ -65,22 +65,28 @@ def shufflenet_v2(
 def _unit(x: Any, *, name: str, momentum: float) -> Any:
     """Return a unit in which one half of the channels stays as it is (figure 3c)."""
     kept, x = split_channels(x, 2)
-    x = _branch(x, x.shape[-1], stride=1, name=name, momentum=momentum)
-    return _join(kept, x, name=name)
+    half = x.shape[-1]
+    x = conv_bn(x, half, name=f"{name}_pointwise1", activation="relu", momentum=momentum)
+    return _join(kept, _filter(x, half, stride=1, name=name, momentum=momentum), name=name)
 
 
 def _first_unit(x: Any, filters: int, *, name: str, momentum: float) -> Any:
-    """Return the unit that halves the picture, in two branches (figure 3d)."""
+    """Return the unit that halves the picture, in two branches (figure 3d).
+
+    The left branch keeps its number of channels, the right one adds the others, as in the authors'
+    own networks: with two equal halves the published counts would not be met.
+    """
+    channels = x.shape[-1]
     left = depthwise_bn(x, 3, 2, name=f"{name}_left_depthwise", activation=None, momentum=momentum)
     left = conv_bn(
-        left, filters // 2, name=f"{name}_left_pointwise", activation="relu", momentum=momentum
+        left, channels, name=f"{name}_left_pointwise", activation="relu", momentum=momentum
     )
-    right = _branch(x, filters // 2, stride=2, name=name, momentum=momentum)
+    x = conv_bn(x, filters // 2, name=f"{name}_pointwise1", activation="relu", momentum=momentum)
+    right = _filter(x, filters - channels, stride=2, name=name, momentum=momentum)
     return _join(left, right, name=name)
 
 
-def _branch(x: Any, filters: int, *, stride: int, name: str, momentum: float) -> Any:
-    x = conv_bn(x, filters, name=f"{name}_pointwise1", activation="relu", momentum=momentum)
+def _filter(x: Any, filters: int, *, stride: int, name: str, momentum: float) -> Any:
     x = depthwise_bn(x, 3, stride, name=f"{name}_depthwise", activation=None, momentum=momentum)
     return conv_bn(x, filters, name=f"{name}_pointwise2", activation="relu", momentum=momentum)
 
