@@ -12,6 +12,7 @@ from edgecv.datasets import LAYOUTS, PICTURES
 from edgecv.errors import DataError, unknown_name
 from edgecv.registry import Registry
 from edgecv.training.data import masks, voc
+from edgecv.training.data.archives import unpacked
 from edgecv.training.data.stored import PLAIN, Reading, StoredSamples
 
 FORMATS = Registry(
@@ -60,7 +61,7 @@ def open_samples(
     """Open a dataset of any known format.
 
     Args:
-        path: Its folder.
+        path: Its folder, or a zip file of it, which is unpacked in the cache folder.
         format: A name of `FORMATS`; None to find out.
         task: A name of `BY_TASK`, which narrows the choice; None for any.
         reading: How it is read.
@@ -70,6 +71,8 @@ def open_samples(
         DataError: The folder is in none of the formats, or is not what it should be.
         UnknownNameError: There is no such format or task, or the format has no such option.
     """
+    if Path(path).suffix.lower() == ".zip":
+        path = unpacked(Path(path))
     name = format or detect_format(path, task=task)
     read = FORMATS.load(name)
     known = [key for key in inspect.signature(read).parameters if key not in ("path", "reading")]
