@@ -98,11 +98,7 @@ def way_up(
     """
     if stride not in (4, 8, 16):
         raise ValueError(f"stride is 4, 8 or 16, got {stride}")
-    if any(side is None or side % DEEPEST for side in backbone.input_shape[1:3]):
-        raise ValueError(
-            f"{backbone.name}: wanted an input whose sides {DEEPEST} divides, got "
-            f"{backbone.input_shape[1:3]}"
-        )
+    check_sides(backbone)
     found = features(backbone, [s for s in (4, 8, 16, 32) if s >= stride])
     sides = [
         conv_bn(x, channels, 1, name=f"lateral{i}", momentum=momentum) for i, x in enumerate(found)
@@ -113,6 +109,19 @@ def way_up(
         x = layers.Add(name=f"sum{i}")([x, sides[i]])
         x = mixed(x, channels, name=f"up{i}", lite=lite, momentum=momentum)
     return x
+
+
+def check_sides(backbone: keras.Model) -> None:
+    """Refuse a backbone whose deepest map, enlarged, would not lie on its finer ones.
+
+    Raises:
+        ValueError: Its input's size is open, or 32 does not divide the sides.
+    """
+    sides = backbone.input_shape[1:3]
+    if any(side is None or side % DEEPEST for side in sides):
+        raise ValueError(
+            f"{backbone.name}: wanted an input whose sides {DEEPEST} divides, got {sides}"
+        )
 
 
 def mixed(x: Any, channels: int, *, name: str, lite: bool, momentum: float, kernel: int = 3) -> Any:
