@@ -44,14 +44,11 @@ class Numbered:
 
     Attributes:
         samples: The set.
+        names: What a label is called is now what each sample's class is called: (N,).
     """
 
     samples: Samples
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the set's class names."""
-        return self.samples.names
+    names: tuple[str, ...]
 
     @property
     def keypoints(self) -> tuple[str, ...]:

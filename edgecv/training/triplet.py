@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
 
+from edgecv.training.data.samples import Sample, Samples
 from edgecv.training.losses import Tensor
 from edgecv.training.margins import unit
 from edgecv.types import Array, IntArray
@@ -89,6 +91,49 @@ def identity_order(
     short = [block for block in blocks if len(block) < batch]
     shuffled = [whole[i] for i in rng.permutation(len(whole))]
     return np.array([i for block in shuffled + short for i in block], np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class ByPeople:
+    """Samples whose batches hold several pictures of a person: they bring their own order.
+
+    Attributes:
+        samples: The set.
+        labels: Who each is, int64 (N,).
+        batch: Pictures in a batch, on all machines together.
+        images: The most pictures of a person in a group.
+    """
+
+    samples: Samples
+    labels: IntArray
+    batch: int
+    images: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse batches too small for triplets."""
+        self.order(0, 0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the set's class names."""
+        return self.samples.names
+
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """Return the set's names of keypoints."""
+        return self.samples.keypoints
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.samples[index]
+
+    def order(self, seed: int, epoch: int) -> IntArray:
+        """Return the order of an epoch: see `identity_order`."""
+        return identity_order(
+            self.labels, batch=self.batch, images=self.images, seed=seed, epoch=epoch
+        )
 
 
 def _blocks(groups: list[list[int]], batch: int, count: int) -> list[list[int]]:

@@ -40,11 +40,12 @@ def _classifier(values, *, path=None, **spec):
 
 
 def test_the_label_of_a_numbered_sample_is_its_number():
-    numbered = Numbered(_samples(3))
+    samples = _samples(3)
+    numbered = Numbered(samples, tuple(samples.names[s.label] for s in samples.items))
     assert [numbered[i].label for i in range(3)] == [0, 1, 2]
     assert numbered[-1].label == 2
     assert len(numbered) == 3
-    assert numbered.names == ("cat", "dog")
+    assert numbered.names == ("cat", "dog", "cat")
     with pytest.raises(IndexError):
         numbered[3]
 
