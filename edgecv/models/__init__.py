@@ -72,7 +72,16 @@ def builder(name: str) -> Callable[..., keras.Model]:
         PackageMissingError: TensorFlow is not installed.
     """
     MODELS[name]  # an unknown name is told before a missing package
-    if find_spec("tensorflow") is None:
-        raise package_missing("tensorflow", "train")
+    needs_tensorflow()
     function: Callable[..., keras.Model] = MODELS.load(name)
     return function
+
+
+def needs_tensorflow() -> None:
+    """Refuse to go on without TensorFlow; it is not imported to tell.
+
+    Raises:
+        PackageMissingError: It is not installed.
+    """
+    if find_spec("tensorflow") is None:
+        raise package_missing("tensorflow", "train")

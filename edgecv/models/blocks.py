@@ -55,7 +55,7 @@ def check_alpha(alpha: float) -> None:
     Raises:
         ValueError: It is not.
     """
-    if not 0 < alpha < math.inf:
+    if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
         raise ValueError(f"alpha, the width multiplier, is positive, got {alpha!r}")
 
 
@@ -165,5 +165,5 @@ def check_top(classes: int, dropout: float) -> None:
     """
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(f"classes are a whole number from 1, got {classes!r}")
-    if not 0 <= dropout < 1:
+    if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
         raise ValueError(f"dropout is a fraction in 0..1, got {dropout!r}")

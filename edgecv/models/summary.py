@@ -27,7 +27,8 @@ class Row:
         field: The receptive field (height, width) in pixels; None where there is no map any more.
         stride: How many pixels a step on its output is (height, width).
         live: Values in memory while it runs.
-        fused: Whether it changes values where they are.
+        part_of: The layer whose output it changes where it is, as batch norm and activations do;
+            its own name for all others.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Row:
     field: tuple[float, float] | None
     stride: tuple[float, float] | None
     live: int
-    fused: bool
+    part_of: str
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,19 @@ def _sized(model: keras.Model, input_size: Sequence[int] | None) -> keras.Model:
 def _rows(inputs: Sequence[Any], plan: Sequence[Step]) -> tuple[Row, ...]:
     known, live = reaches(inputs, plan), live_values(inputs, plan)
     rows, seen = [], set()
+    owners: dict[int, str] = {}
     for step, values in zip(plan, live, strict=True):
-        rows.append(_row(step, known, values, again=id(step.layer) in seen))
+        fused = isinstance(step.layer, FUSED)
+        owner = owners.get(id(step.inputs[0])) if fused else None
+        owners |= {id(tensor): owner or step.layer.name for tensor in step.outputs}
+        rows.append(_row(step, known, values, owner, again=id(step.layer) in seen))
         seen.add(id(step.layer))
     return tuple(rows)
 
 
-def _row(step: Step, known: Mapping[int, Reach | None], live: int, *, again: bool) -> Row:
+def _row(
+    step: Step, known: Mapping[int, Reach | None], live: int, owner: str | None, *, again: bool
+) -> Row:
     reach = known[id(step.outputs[0])]
     return Row(
         name=step.layer.name,
@@ -135,7 +142,7 @@ def _row(step: Step, known: Mapping[int, Reach | None], live: int, *, again: boo
         field=None if reach is None else _numbers(reach.field),
         stride=None if reach is None else _numbers(reach.stride),
         live=live,
-        fused=isinstance(step.layer, FUSED),
+        part_of=owner or step.layer.name,
     )
 
 
