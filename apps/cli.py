@@ -33,6 +33,7 @@ COMMANDS = {
     "classify": Command("edgecv.apps.classify", "say what a picture shows"),
     "segment": Command("edgecv.apps.segment", "say what every pixel belongs to"),
     "embed": Command("edgecv.apps.embed", "turn faces into vectors, and compare them"),
+    "summary": Command("edgecv.apps.summary", "count what a network costs, layer by layer"),
     "eval": Command("edgecv.apps.eval", "measure a model's accuracy on a labelled folder"),
     "demo": Command("edgecv.apps.demo", "see what edgecv can do on this machine"),
     "models": Command("edgecv.apps.models", "list, show and fetch public models"),
