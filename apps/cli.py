@@ -33,6 +33,8 @@ COMMANDS = {
     "classify": Command("edgecv.apps.classify", "say what a picture shows"),
     "segment": Command("edgecv.apps.segment", "say what every pixel belongs to"),
     "embed": Command("edgecv.apps.embed", "turn faces into vectors, and compare them"),
+    "convert": Command("edgecv.apps.convert", "make a model file into one that runs faster"),
+    "train": Command("edgecv.apps.train", "train a network by a recipe"),
     "summary": Command("edgecv.apps.summary", "count what a network costs, layer by layer"),
     "eval": Command("edgecv.apps.eval", "measure a model's accuracy on a labelled folder"),
     "demo": Command("edgecv.apps.demo", "see what edgecv can do on this machine"),
