@@ -91,10 +91,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def provenance(model: Model, seconds: float) -> dict[str, Any]:
-    """Return what was measured, on what, by which version, in how many seconds."""
+    """Return what was measured, on what, by which version, in how many seconds.
+
+    `sha256` is that of the file that was asked for, `rewritten_sha256` that of what was made of it
+    for the device and ran in its place; empty where nothing was.
+    """
+    asked = model.original or model.path
     return {
         "model": model.spec.name,
-        "sha256": checksums.compute(model.path) if model.path else "",
+        "sha256": checksums.compute(asked) if asked else "",
+        "rewritten": model.original is not None,
+        "rewritten_sha256": checksums.compute(model.path) if model.original and model.path else "",
         "runtime": model.runtime,
         "device": model.device,
         "fallback": model.fallback,

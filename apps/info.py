@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from edgecv import modelfile, zoo
+from edgecv import modelfile, rewritten, zoo
 from edgecv.errors import DeviceError, SpecError
 from edgecv.model import complete_spec
 from edgecv.session import open_session
@@ -41,6 +41,12 @@ def run(args: argparse.Namespace) -> int:
     modelfile.check(path)
     found = zoo.spec(args.model) if named else None
     parts = [f"{path}  {path.stat().st_size / 1e6:.1f} MB", _tensors(path, args)]
+    if form := rewritten.cached_path(path):
+        made = "" if form.is_file() else ", which is made when it is first run"
+        parts.append(
+            f"TFLite on the CPU runs it as int8, which is faster: {form}{made} "
+            f"({rewritten.SWITCH}=0 turns that off)"
+        )
     print("\n\n".join([*parts, _known(path, found)]))
     return 0
 

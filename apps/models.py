@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from edgecv import zoo
 from edgecv.errors import DownloadError
+from edgecv.rewritten import SWITCH, int8_form
 from edgecv.spec import TASKS
 from edgecv.zoo.store import is_here, local_path
 
@@ -69,6 +70,10 @@ def show_model(args: argparse.Namespace) -> int:
         lines.append(f"  sha256 {file.sha256}")
     if entry.edgetpu_twin:
         lines.append(f"\ncompiled for the Edge TPU: {entry.edgetpu_twin}")
+    if entry.int8_rewrite:
+        lines.append(
+            f"\nrewritten to int8 when a CPU first runs it, for speed ({SWITCH}=0 turns that off)"
+        )
     print("\n".join([*lines, "\nspec", json.dumps(entry.spec, indent=1)]))
     return 0
 
@@ -81,7 +86,10 @@ def pull_models(args: argparse.Namespace) -> int:
     failed = 0
     for name in wanted:
         try:
-            print(f"{name}: {zoo.fetch(name)}", flush=True)
+            path = zoo.fetch(name)
+            form = int8_form(path)
+            more = f" (int8 for CPUs: {form})" if form else ""
+            print(f"{name}: {path}{more}", flush=True)
         except DownloadError as error:
             failed += 1
             warn(str(error))

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from edgecv import modelfile, zoo
+from edgecv import modelfile, rewritten, zoo
 from edgecv.decoders import DECODERS
-from edgecv.errors import DeviceError, PackageMissingError, SpecError, unknown_name
+from edgecv.errors import (
+    DeviceError,
+    InferenceError,
+    ModelFileError,
+    PackageMissingError,
+    SpecError,
+    unknown_name,
+)
 from edgecv.image import Placement, Plan, Region
 from edgecv.results import AnyResult, Latency, Mask, RunInfo
 from edgecv.session import RUNTIMES, Opened, Session, open_session
 from edgecv.spec import InputSpec, ModelSpec, input_from_dict
 from edgecv.types import Array, FloatArray, Image, TensorSpec
+
+log = logging.getLogger(__name__)
 
 SpecLike: TypeAlias = ModelSpec | Mapping[str, Any]
 Decoder: TypeAlias = Callable[[Mapping[str, Array], ModelSpec, Placement], AnyResult]
@@ -37,7 +48,8 @@ class Model:
         runtime: The runtime's name, for results.
         device: The device's name, for results.
         fallback: Why it does not run on a better device.
-        path: The model file, where there is one.
+        path: The model file that runs, where there is one.
+        original: The file that was asked for, where `path` is what was made of it for this device.
 
     Raises:
         SpecError: The spec does not fit the file's tensors.
@@ -53,9 +65,11 @@ class Model:
         device: str = "",
         fallback: str = "",
         path: Path | None = None,
+        original: Path | None = None,
     ) -> None:
         self.session, self.spec = session, spec
-        self.runtime, self.device, self.fallback, self.path = runtime, device, fallback, path
+        self.runtime, self.device, self.fallback = runtime, device, fallback
+        self.path, self.original = path, original
         if len(session.inputs) != 1:
             names = ", ".join(tensor.name for tensor in session.inputs)
             raise SpecError(f"{spec.name}: wanted a model with one input, got {names or 'none'}")
@@ -169,11 +183,11 @@ def load(
     chosen = complete_spec(path, found, spec)
     if score is not None:
         chosen = chosen.with_changes(score=score)
-    opened, path = _open(path, device=device, runtime=runtime, threads=threads)
+    opened, ran, original = _open(path, device=device, runtime=runtime, threads=threads)
     try:
         return Model(
             opened.session, chosen, runtime=opened.runtime, device=opened.device,
-            fallback=opened.fallback, path=path,
+            fallback=opened.fallback, path=ran, original=original,
         )  # fmt: skip
     except Exception:
         opened.session.close()
@@ -184,21 +198,38 @@ def _is_path(name: str) -> bool:
     return Path(name).suffix in modelfile.SUFFIXES or os.sep in name or Path(name).is_file()
 
 
-def _open(
-    path: Path, *, device: str, runtime: str | None, threads: int | None
-) -> tuple[Opened, Path]:
+class _Found(NamedTuple):
+    opened: Opened
+    path: Path
+    original: Path | None = None
+
+
+def _open(path: Path, *, device: str, runtime: str | None, threads: int | None) -> _Found:
     """Open `path`, or its twin compiled for the Edge TPU where that is wanted and can be had."""
     wanted = device.partition(":")[0] in ("auto", "coral") and runtime in (None, "coral")
     twin = zoo.edgetpu_twin(path) if wanted and _coral_is_here() else None
     if twin is None:
-        return open_session(path, device=device, runtime=runtime, threads=threads), path
+        return _open_plain(path, device=device, runtime=runtime, threads=threads)
     try:
-        return open_session(twin, device=device, threads=threads), twin
+        return _Found(open_session(twin, device=device, threads=threads), twin)
     except DeviceError as error:
         if device != "auto":
             raise
-        opened = open_session(path, device=device, runtime=runtime, threads=threads)
-        return Opened(opened.session, opened.runtime, opened.device, str(error)), path
+        found = _open_plain(path, device=device, runtime=runtime, threads=threads)
+        return found._replace(opened=replace(found.opened, fallback=str(error)))
+
+
+def _open_plain(path: Path, *, device: str, runtime: str | None, threads: int | None) -> _Found:
+    """Open `path`, or its int8 form where TFLite on the CPU is to run it."""
+    on_cpu = device in ("auto", "cpu") and runtime in (None, "tflite")
+    form = rewritten.int8_form(path) if on_cpu else None
+    if form is not None:
+        try:
+            opened = open_session(form, device="cpu", runtime="tflite", threads=threads)
+            return _Found(opened, form, path)
+        except (InferenceError, ModelFileError, PackageMissingError) as error:
+            log.warning("%s runs as it is: %s", path.name, error)
+    return _Found(open_session(path, device=device, runtime=runtime, threads=threads), path)
 
 
 def _coral_is_here() -> bool:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from edgecv.zoo.manifest import Entry, File, entry, names
-from edgecv.zoo.specs import edgetpu_twin, spec, spec_of_file
+from edgecv.zoo.specs import edgetpu_twin, entry_of_file, spec, spec_of_file
 from edgecv.zoo.store import fetch
 
-__all__ = ["Entry", "File", "edgetpu_twin", "entry", "fetch", "names", "spec", "spec_of_file"]
+__all__ = [
+    "Entry",
+    "File",
+    "edgetpu_twin",
+    "entry",
+    "entry_of_file",
+    "fetch",
+    "names",
+    "spec",
+    "spec_of_file",
+]

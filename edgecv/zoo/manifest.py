@@ -34,12 +34,14 @@ class Entry(NamedTuple):
         files: The model file first, then its weights and labels.
         spec: The values of its `ModelSpec`.
         edgetpu_twin: Name of the same model compiled for the Edge TPU; empty for none.
+        int8_rewrite: Whether CPUs run it rewritten to int8, its accuracy having been measured.
     """
 
     name: str
     files: tuple[File, ...]
     spec: dict[str, Any]
     edgetpu_twin: str = ""
+    int8_rewrite: bool = False
 
     @property
     def size(self) -> int:
@@ -66,8 +68,8 @@ def table() -> dict[str, Entry]:
     found = {}
     for model in json.loads(text)["models"]:
         files = tuple(File(**file) for file in model["files"])
-        name = model["name"]
-        found[name] = Entry(name, files, model["spec"], model.get("edgetpu_twin", ""))
+        more = {key: model[key] for key in ("edgetpu_twin", "int8_rewrite") if key in model}
+        found[model["name"]] = Entry(model["name"], files, model["spec"], **more)
     return found
 
 

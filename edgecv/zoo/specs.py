@@ -34,7 +34,7 @@ def spec_of_file(path: Path) -> ModelSpec | None:
 
     It has no class names where they are a file that can neither be found nor be fetched.
     """
-    found = _entry_of_file(path)
+    found = entry_of_file(path)
     if found is None:
         return None
     labels = _labels_for(path, found.labels) if found.labels else None
@@ -47,7 +47,7 @@ def edgetpu_twin(path: Path) -> Path | None:
     Returns:
         None where there is no such file, or it cannot be had.
     """
-    found = _entry_of_file(path)
+    found = entry_of_file(path)
     if found is None or not found.edgetpu_twin:
         return None
     try:
@@ -55,6 +55,20 @@ def edgetpu_twin(path: Path) -> Path | None:
     except DownloadError as error:
         log.warning("%s is not used: %s", found.edgetpu_twin, error)
         return None
+
+
+def entry_of_file(path: Path) -> Entry | None:
+    """Return the listed model that a file is a copy of, by size and checksum; None for none.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = path.stat().st_size
+    alike = [e for e in table().values() if e.files[0].bytes == size]
+    if not alike:
+        return None
+    digest = sha256_of(path)
+    return next((e for e in alike if e.files[0].sha256 == digest), None)
 
 
 def _spec(found: Entry, labels: Path | None) -> ModelSpec:
@@ -73,12 +87,3 @@ def _labels_for(path: Path, labels: File) -> Path | None:
     except DownloadError as error:
         log.warning("%s has no class names: %s", path.name, error)
         return None
-
-
-def _entry_of_file(path: Path) -> Entry | None:
-    size = path.stat().st_size
-    alike = [e for e in table().values() if e.files[0].bytes == size]
-    if not alike:
-        return None
-    digest = sha256_of(path)
-    return next((e for e in alike if e.files[0].sha256 == digest), None)

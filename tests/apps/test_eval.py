@@ -11,6 +11,7 @@ from edgecv.apps.cli import main
 from tiny_models import relu_tflite
 
 import edgecv
+from edgecv import zoo as models
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def test_figures_are_printed_and_written_with_their_origin(
         "per_class": {"cat": 1.0, "dog": 0.5}, "model": "place",
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "runtime": "tflite",
         "device": "cpu", "fallback": "", "edgecv": edgecv.__version__,
+        "rewritten": False, "rewritten_sha256": "",
     }  # fmt: skip
 
 
@@ -176,3 +178,7 @@ def test_public_models_are_measured_by_the_command(
     values = json.loads(out.read_text())
     assert keys <= set(values)
     assert (values["model"], values["device"]) == (model, "cpu")
+    entry = models.entry(model)
+    assert values["sha256"] == entry.files[0].sha256
+    assert values["rewritten"] is entry.int8_rewrite
+    assert bool(values["rewritten_sha256"]) is entry.int8_rewrite
