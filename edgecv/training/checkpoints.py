@@ -19,7 +19,7 @@ import numpy as np
 
 from edgecv.cache import write_atomic
 from edgecv.training.errors import CheckpointError
-from edgecv.training.trainer import values
+from edgecv.training.trainer import value_of
 from edgecv.types import Array
 
 VERSION = 1
@@ -53,7 +53,7 @@ def save(path: Path, state: Sequence[tuple[str, Any]], about: Mapping[str, Any])
         OutputError: The folder cannot be written, or the disk is full.
     """
     text = json.dumps({"version": VERSION, "names": [name for name, _ in state], **about})
-    arrays = {f"a{number:05}": value for number, value in enumerate(values(state))}
+    arrays = {f"a{number:05}": value_of(variable) for number, (_, variable) in enumerate(state)}
     buffer = io.BytesIO()
     arrays[_ABOUT] = np.frombuffer(text.encode(), np.uint8)
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # none is its own keyword
@@ -67,14 +67,14 @@ def load(path: Path) -> Checkpoint:
         CheckpointError: It is not there, is damaged, or is of another version of edgecv.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(archive[_ABOUT].tobytes())
             names = tuple(about.pop("names"))
             arrays = tuple(archive[f"a{number:05}"] for number in range(len(names)))
             version = about.pop("version")
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"the checkpoint {path} is damaged: {error}") from error
     if version != VERSION:
         raise CheckpointError(f"{path} is of version {version}; this edgecv reads {VERSION}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -320,12 +319,8 @@ class Loop:
             return
         epochs = self.recipe.run.epochs
         left = 0.0 if self.standing.done else row["seconds"] * (epochs - self.standing.epoch)
+        history.write_logs(self.folder.logs, row)
         self.tell(history.line(row, epochs=epochs, left=left, best=best))
-        writer = tf.summary.create_file_writer(os.fspath(self.folder.logs))
-        with writer.as_default(step=int(row["epoch"])):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-        writer.close()
 
     def _exported(self) -> keras.Model:
         """Return the network that is saved, in float32 whatever it was trained in."""

@@ -6,11 +6,15 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import tensorflow as tf
+
 from edgecv.cache import write_atomic
+from edgecv.errors import OutputError
 from edgecv.progress import clock
 
 Row: TypeAlias = Mapping[str, float]
@@ -39,6 +43,23 @@ def write(folder: Path, rows: Sequence[Row], about: Mapping[str, Any]) -> None:
     write_atomic(folder / "history.csv", text.getvalue())
     values = {**about, "epochs": [_finite(row) for row in rows]}
     write_atomic(folder / "history.json", json.dumps(values, indent=1) + "\n")
+
+
+def write_logs(folder: Path, row: Row) -> None:
+    """Write an epoch for TensorBoard.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    try:
+        writer = tf.summary.create_file_writer(os.fspath(folder))
+        with writer.as_default(step=int(row["epoch"])):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        writer.close()
+    except tf.errors.OpError as error:
+        reason = error.message.partition("\n")[0]
+        raise OutputError(f"cannot write {folder}: {reason}") from error
 
 
 def line(row: Row, *, epochs: int, left: float, best: bool) -> str:

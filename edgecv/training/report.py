@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ import cv2
 
 import edgecv
 from edgecv.cache import write_atomic
-from edgecv.evaluation.plots import tools
 from edgecv.progress import clock
+from edgecv.training.curves import chart
 from edgecv.training.history import OWN, Row
 from edgecv.types import Image
 
@@ -61,7 +60,6 @@ def write_report(
         failure: Why the training ended before its time; empty where it did not.
 
     Raises:
-        PackageMissingError: matplotlib is not installed.
         OutputError: The file cannot be written.
     """
     parts = [f"<h1>{html.escape(title)}</h1>"]
@@ -84,18 +82,12 @@ def write_report(
 
 def curves(rows: Sequence[Row]) -> str:
     """Return curves of the loss, the figures and the learning rate over the epochs, as SVG."""
-    empty, canvas = tools()
-    figure = empty(figsize=(10, 3.2), layout="constrained")
-    canvas(figure)
-    left, middle, right = figure.subplots(1, 3)
-    _draw(left, rows, ["loss"])
-    merits = dict.fromkeys(name for row in rows for name in row if name not in OWN)
-    _draw(middle, rows, list(merits))
-    _draw(right, rows, ["lr"])
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    merits = list(dict.fromkeys(name for row in rows for name in row if name not in OWN))
+    return "\n".join(
+        chart({name: [(row["epoch"], row[name]) for row in rows if name in row] for name in names})
+        for names in (["loss"], merits, ["lr"], ["gradient"])
+        if names
+    )
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -107,16 +99,6 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             out[f"{prefix}{name}"] = value
     return out
-
-
-def _draw(axes: Any, rows: Sequence[Row], names: Iterable[str]) -> None:
-    for name in names:
-        points = [(row["epoch"], row[name]) for row in rows if name in row]
-        axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 30 else "")
-    axes.set_xlabel("epoch")
-    axes.grid(visible=True, alpha=0.3)
-    if axes.lines:
-        axes.legend()
 
 
 def _section(title: str, parts: Sequence[str]) -> list[str]:

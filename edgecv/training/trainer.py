@@ -46,7 +46,7 @@ class Trainer:
         self.clip, self.decay = part.clip_norm, part.ema
         self.groups = make_groups(self.model, task.backbone, recipe.transfer, part)
         self.average = [
-            tf.Variable(keras.ops.convert_to_numpy(v), trainable=False, dtype=v.dtype)
+            tf.Variable(value_of(v), trainable=False)
             for v in (self._averaged() if self.decay else ())
         ]
         self._steps: dict[int, Callable[..., Any]] = {}
@@ -77,10 +77,10 @@ class Trainer:
             yield
             return
         variables = list(self._averaged())
-        kept = [keras.ops.convert_to_numpy(v) for v in variables]
+        kept = [value_of(v) for v in variables]
         try:
             for variable, mean in zip(variables, self.average, strict=True):
-                variable.assign(mean.numpy())
+                variable.assign(value_of(mean))
             yield
         finally:
             for variable, value in zip(variables, kept, strict=True):
@@ -172,6 +172,7 @@ class Trainer:
             mean.assign_add((variable.value - mean) * rest)
 
 
-def values(state: Sequence[tuple[str, Any]]) -> list[Array]:
-    """Return the values of variables."""
-    return [np.asarray(keras.ops.convert_to_numpy(variable)) for _, variable in state]
+def value_of(variable: Any) -> Array:
+    """Return the value of a variable of Keras's or TensorFlow's."""
+    inner = variable.value if isinstance(variable, keras.Variable) else variable
+    return np.asarray(inner.numpy())
