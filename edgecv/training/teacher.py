@@ -78,6 +78,8 @@ def class_logits(teacher: Model, samples: Samples, *, report: Report = silent) -
         InferenceError: The runtime failed, or the answers are not numbers.
     """
     check_task(teacher, "classification")
+    if teacher.spec.labels:  # told before the asking, not after it
+        columns(teacher.spec, len(teacher.spec.labels), samples.names)
 
     def ask() -> Arrays:
         rows = [_logits(teacher, image) for image in _images(samples, report)]

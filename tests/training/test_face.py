@@ -23,7 +23,7 @@ from edgecv.training.data.samples import Sample, SampleList
 from edgecv.training.errors import RecipeError
 from edgecv.training.face_pairs import FacePairs, paired, portraits
 from edgecv.training.fit import fit
-from edgecv.training.recipe import recipe_from_dict
+from edgecv.training.recipe import read_recipe, recipe_from_dict
 from edgecv.training.tasks.face import face_spec, held_out, make, open_embedder, stripped
 from edgecv.training.teacher import embed_aligned
 
@@ -314,7 +314,7 @@ def test_a_student_learns_a_real_teachers_view_of_a_few_people(zoo, data, few_pa
         loss={"name": "distill"},
         distill={"teacher": "mobilefacenet_fp32"},
         optimizer={"lr": 5e-3},
-        run={"batch": 32, "epochs": 40, "measure_every": 40},
+        run={"batch": 32, "epochs": 20, "measure_every": 20},
     )
     task = make(recipe)
     samples = [task.train[i] for i in range(len(task.train))]
@@ -326,3 +326,36 @@ def test_a_student_learns_a_real_teachers_view_of_a_few_people(zoo, data, few_pa
     theirs, ours = taught @ taught.T, vectors @ vectors.T
     apart = ~np.eye(len(samples), dtype=bool)
     assert np.corrcoef(theirs[apart], ours[apart])[0, 1] > 0.7
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet_arcface", "mobilefacenet_softmax"])
+def test_the_recipes_that_come_along_build_the_papers_network(faces, name):
+    changes = [f"data.train={faces}", "head.hold_out=0.3"]
+    task = make(read_recipe(name, changes))
+    assert task.export(task.model).output.shape == (None, 128)
+    assert task.model.input_shape == (None, 112, 112, 3)
+    assert task.spec.name == name
+
+
+@pytest.mark.zoo
+def test_the_recipe_with_a_teacher_has_its_embeddings_as_targets(zoo, faces):
+    changes = [f"data.train={faces}", "head.hold_out=0.3", "model.alpha=0.25"]
+    task = make(read_recipe("mobilefacenet_distilled", changes))
+    targets = task.encode([task.train[0], task.train[5]])
+    assert targets["taught"].shape == (2, 128)
+    np.testing.assert_allclose(np.linalg.norm(targets["taught"], axis=1), [1, 1], atol=1e-5)
+    perfect = {"embedding": tf.constant(targets["taught"]) * 7}
+    assert float(task.loss(targets, perfect)) == pytest.approx(0, abs=1e-5)
+    assert float(task.loss(targets, {"embedding": -perfect["embedding"]})) == pytest.approx(2)
+    assert task.train.names[5] == "person_0"
+
+
+@pytest.mark.zoo
+def test_a_teacher_of_another_length_gets_a_projection_that_is_dropped(zoo, faces):
+    changes = {"teacher": "mobilefacenet_int8", "weight": 0.25}
+    task = make(_recipe(faces, distill=changes, head={"embedding": 16}))
+    assert set(task.model.output) == {"embedding", "cosines", "share", "projected"}
+    images, targets = _batch(task)
+    assert task.model(images)["projected"].shape == targets["taught"].shape
+    assert np.isfinite(float(task.loss(targets, task.model(images))))
+    assert task.export(task.model).output.shape == (None, 16)

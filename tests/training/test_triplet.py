@@ -11,7 +11,8 @@ pytest.importorskip("keras")
 
 import tensorflow as tf
 
-from edgecv.training.triplet import identity_order, semi_hard_negatives, triplet
+from edgecv.training.data.samples import Sample, SampleList
+from edgecv.training.triplet import ByPeople, identity_order, semi_hard_negatives, triplet
 
 # pictures 0, 1 of person 0; 2, 3 of person 1; 4 of person 2
 IDS = np.array([0, 0, 1, 1, 2])
@@ -133,3 +134,13 @@ def test_the_short_batch_comes_last():
 def test_batches_too_small_for_triplets_are_refused(batch, images):
     with pytest.raises(ValueError, match="triplets want"):
         identity_order(LABELS, batch=batch, images=images, seed=0, epoch=0)
+
+
+def test_samples_by_people_bring_the_order_of_every_epoch():
+    image = np.zeros((2, 2, 3), np.uint8)
+    samples = SampleList([Sample(image, label=k) for k in LABELS.tolist()], ("a", "b"))
+    people = ByPeople(samples, LABELS, batch=8, images=3)
+    wanted = identity_order(LABELS, batch=8, images=3, seed=5, epoch=2)
+    assert people.order(5, 2).tolist() == wanted.tolist()
+    assert (len(people), people.names, people.keypoints) == (len(LABELS), ("a", "b"), ())
+    assert people[9].label == 1
