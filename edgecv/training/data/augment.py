@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
@@ -159,9 +160,9 @@ def random_map(
 def _region(frame: Size, rng: Random, settings: Augment) -> Region:
     """Draw the part of the picture to look at; it may be larger than the picture."""
     area = rng.uniform(settings.crop, 1.0)
-    aspect = float(np.exp(rng.uniform(-1, 1) * np.log(settings.aspect)))
-    wide = frame.width * min(1.0, float(np.sqrt(area * aspect)))
-    high = frame.height * min(1.0, float(np.sqrt(area / aspect)))
+    aspect = settings.aspect ** rng.uniform(-1, 1)
+    wide = frame.width * min(1.0, math.sqrt(area * aspect))
+    high = frame.height * min(1.0, math.sqrt(area / aspect))
     if settings.expand > 1 and rng.random() < 0.5:
         factor = rng.uniform(1.0, settings.expand)
         wide, high = frame.width * factor, frame.height * factor
@@ -171,12 +172,12 @@ def _region(frame: Size, rng: Random, settings: Augment) -> Region:
 
 def _turned(region: Region, size: Size, rng: Random, settings: Augment, input: InputSpec) -> Array:
     """Draw a turn, shear and mirror about the middle of the region, and fit the region."""
-    angle = np.deg2rad(rng.uniform(-settings.rotate, settings.rotate))
-    shear = np.tan(np.deg2rad(rng.uniform(-settings.shear, settings.shear, 2)))
-    cos, sin = np.cos(angle), np.sin(angle)
-    linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear[0]], [shear[1], 1]])
+    angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
+    x, y = (math.tan(math.radians(by)) for by in rng.uniform(-settings.shear, settings.shear, 2))
+    cos, sin = math.cos(angle), math.sin(angle)
+    linear = np.array([[cos - sin * y, cos * x - sin], [sin + cos * y, sin * x + cos]])
     if settings.mirror and rng.random() < 0.5:
-        linear = np.diag((-1.0, 1.0)) @ linear
+        linear[0] *= -1
     centre = ((region[0] + region[2]) / 2, (region[1] + region[3]) / 2)
     return chained(region_to_input(region, size, input), about(linear, centre))
 

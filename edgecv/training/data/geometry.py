@@ -58,13 +58,20 @@ def tensors(samples: Sequence[Sample], input: InputSpec = INPUT) -> FloatArray:
         input: The colours' order, mean and deviation.
     """
     plan = _values_plan(input, Size(*samples[0].image.shape[:2]))
-    return np.concatenate([plan(sample.image)[0] for sample in samples])
+    out = np.empty((len(samples), *_shape(plan)), np.float32)
+    for row, sample in zip(out, samples, strict=True):
+        row[...] = plan(sample.image)[0][0]
+    return out
 
 
 @lru_cache(maxsize=32)
 def _bytes_plan(input: InputSpec, size: Size) -> Plan:
     plain = replace(input, color="bgr", mean=(0,) * 3, std=(1,) * 3)
     return Plan(plain, TensorSpec("input", (1, *size, 3), np.dtype(np.uint8)))
+
+
+def _shape(plan: Plan) -> tuple[int, ...]:
+    return (*plan.size, len(plan.spec.mean))
 
 
 @lru_cache(maxsize=32)
@@ -101,16 +108,23 @@ def region_to_input(
     return np.array([[fit_x, 0, shift_x], [0, fit_y, shift_y]])
 
 
+def with_shift(linear: Array, shift: Array) -> Array:
+    """Return a matrix (N, N) with a shift (N,) as its last column: float64 (N, N + 1)."""
+    out = np.empty((len(shift), len(shift) + 1))
+    out[:, :-1], out[:, -1] = linear, shift
+    return out
+
+
 def about(linear: Array, centre: tuple[float, float]) -> Array:
     """Return the map that turns and shears a picture by a matrix (2, 2) and keeps one point."""
     point = np.array(centre)
-    return np.column_stack((linear, point - linear @ point))
+    return with_shift(linear, point - linear @ point)
 
 
 def chained(second: Array, first: Array) -> Array:
     """Return the map that does `first`, then `second`."""
     linear = second[:, :2] @ first[:, :2]
-    return np.column_stack((linear, second[:, :2] @ first[:, 2] + second[:, 2]))
+    return with_shift(linear, second[:, :2] @ first[:, 2] + second[:, 2])
 
 
 def warp(image: Array, affine: Array, size: Size, *, fill: int, smooth: bool = True) -> Image:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
+from edgecv.training.data.geometry import with_shift
 from edgecv.training.data.samples import IGNORED, Sample
 from edgecv.types import Array, Image
 
 # Luma and the two chromas of NTSC: FCC, 1953; the rounded matrix of ITU-R BT.470, system M.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+# What a colour keeps, and its chromas as they are and turned by a right angle: BGR to BGR, (3, 3).
+_LUMA, _ALONG, _ACROSS = (
+    (np.linalg.inv(_YIQ) @ np.array(part, np.float64) @ _YIQ)[::-1, ::-1]
+    for part in (
+        ((1, 0, 0), (0, 0, 0), (0, 0, 0)),
+        ((0, 0, 0), (0, 1, 0), (0, 0, 1)),
+        ((0, 0, 0), (0, 0, -1), (0, 1, 0)),
+    )
+)
 
 
 def color_shift(
@@ -27,20 +37,17 @@ def color_shift(
         saturation: Multiplies the distance from grey: 1 changes nothing.
         hue: Turns the colours round the axis of greys, in degrees.
     """
-    matrix = contrast * _colors(round(saturation, 3), round(hue, 1))
+    matrix = contrast * _colors(saturation, hue)
     mean = np.array(cv2.mean(image)[:3])
     shift = mean - contrast * mean + brightness * 255
-    return np.asarray(cv2.transform(image, np.column_stack((matrix, shift))), np.uint8)
+    return np.asarray(cv2.transform(image, with_shift(matrix, shift)), np.uint8)
 
 
-@lru_cache(maxsize=4096)
 def _colors(saturation: float, hue: float) -> Array:
     """Return the matrix (3, 3), BGR to BGR, that multiplies and turns the chromas."""
-    angle = np.deg2rad(hue)
-    cos, sin = np.cos(angle) * saturation, np.sin(angle) * saturation
-    turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    rgb = np.linalg.inv(_YIQ) @ turn @ _YIQ
-    return np.asarray(rgb[::-1, ::-1])
+    angle = math.radians(hue)
+    along, across = math.cos(angle) * saturation, math.sin(angle) * saturation
+    return np.asarray(_LUMA + along * _ALONG + across * _ACROSS)
 
 
 def blurred(image: Image, sigma: float) -> Image:
