@@ -5,7 +5,7 @@
 MediaPipe runs the file as it was published. edgecv does so too, and also runs what it does by
 itself: the same file rewritten to int8, once, when it is first loaded. For fairness MediaPipe gets
 what `edgecv convert --to tflite --int8` makes of the file as well (it wants bytes: uint8). Each
-peer lives in an environment of its own, made on the first run in edgecv's cache folder.
+way has a process of its own, and MediaPipe an environment, made on the first run in edgecv's cache.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 
-import edgecv
 from benchmarks.photos import photo
 from benchmarks.timing import p50, ratio
 from edgecv import zoo
@@ -52,13 +50,16 @@ def environment(name: str, packages: Sequence[str]) -> Path:
 class Worker:
     """A peer's process that times a number of its own calls on request."""
 
-    def __init__(self, command: Sequence[str | Path]) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], variables: Mapping[str, str] | None = None
+    ) -> None:
         self._process = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env=variables,
         )
 
     def times(self, calls: int) -> list[float]:
@@ -92,56 +93,38 @@ def mediapipe(model: Path, frame: Path) -> Iterator[Worker]:
 
 
 @contextmanager
-def ours(*, rewritten: bool) -> Iterator[edgecv.Model]:
-    """Open the model on one thread, as edgecv does by itself or as it was published."""
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "1" if rewritten else "0"
+def ours(frame: Path, *, rewritten: bool) -> Iterator[Worker]:
+    """Run edgecv on the model, as it does by itself or on the file as it was published."""
+    script = Path(__file__).with_name("peer_edgecv.py")
+    worker = Worker(
+        [sys.executable, script, MODEL, frame], {**os.environ, SWITCH: "1" if rewritten else "0"}
+    )
     try:
-        with edgecv.load(MODEL, runtime="tflite", device="cpu", threads=1) as model:
-            if (model.original is not None) != rewritten:
-                raise RuntimeError(f"{MODEL} was {'not ' if rewritten else ''}rewritten")
-            yield model
+        yield worker
     finally:
-        if before is None:
-            del os.environ[SWITCH]
-        else:
-            os.environ[SWITCH] = before
-
-
-def timed(call: Callable[[], object], calls: int) -> list[float]:
-    """Return the milliseconds of `calls` calls."""
-    times = []
-    for _ in range(calls):
-        start = perf_counter()
-        call()
-        times.append((perf_counter() - start) * 1e3)
-    return times
+        worker.close()
 
 
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     """Time all ways in turns; return the milliseconds of each call by way."""
-    image = photo(480, 640)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         frame, converted = folder / "frame.npy", folder / "int8.tflite"
-        np.save(frame, image)
+        np.save(frame, photo(480, 640))
         REWRITERS.load("tflite")(zoo.fetch(MODEL), converted)
-        fast = stack.enter_context(ours(rewritten=True))
-        slow = stack.enter_context(ours(rewritten=False))
-        peer = stack.enter_context(mediapipe(zoo.fetch(MODEL), frame))
-        peer_int8 = stack.enter_context(mediapipe(converted, frame))
-        ways: dict[str, Callable[[int], list[float]]] = {
-            PEER: peer.times,
-            PEER_INT8: peer_int8.times,
-            OURS: lambda count: timed(lambda: fast(image), count),
-            OURS_SHIPPED: lambda count: timed(lambda: slow(image), count),
+        ways = {
+            PEER: mediapipe(zoo.fetch(MODEL), frame),
+            PEER_INT8: mediapipe(converted, frame),
+            OURS: ours(frame, rewritten=True),
+            OURS_SHIPPED: ours(frame, rewritten=False),
         }
-        for way in ways.values():
-            way(calls)
-        times: dict[str, list[float]] = {name: [] for name in ways}
+        workers = {name: stack.enter_context(way) for name, way in ways.items()}
+        for worker in workers.values():
+            worker.times(calls)
+        times: dict[str, list[float]] = {name: [] for name in workers}
         for turn in range(rounds):
-            for name in list(ways) if turn % 2 else reversed(ways):
-                times[name] += ways[name](calls)
+            for name in list(workers) if turn % 2 else reversed(workers):
+                times[name] += workers[name].times(calls)
     return times
 
 
