@@ -36,6 +36,7 @@ COMMANDS = {
     "convert": Command("edgecv.apps.convert", "make a model file into one that runs faster"),
     "train": Command("edgecv.apps.train", "train a network by a recipe"),
     "summary": Command("edgecv.apps.summary", "count what a network costs, layer by layer"),
+    "weights": Command("edgecv.apps.weights", "take public weights into a network to train"),
     "eval": Command("edgecv.apps.eval", "measure a model's accuracy on a labelled folder"),
     "demo": Command("edgecv.apps.demo", "see what edgecv can do on this machine"),
     "models": Command("edgecv.apps.models", "list, show and fetch public models"),

@@ -19,7 +19,7 @@ CARD_NAME = "edgecv_card.json"
 
 def save_model(
     model: keras.Model,
-    spec: ModelSpec,
+    spec: ModelSpec | None,
     path: Path,
     card: Mapping[str, Any] | None = None,
 ) -> None:
@@ -29,7 +29,7 @@ def save_model(
 
     Args:
         model: The model, functional or sequential.
-        spec: What its tensors mean.
+        spec: What its tensors mean; None for a backbone, which has no task.
         path: The file to be, ending in `.keras`; an older one is replaced.
         card: How the model came about, as JSON values: recipe, data, figures.
 
@@ -42,7 +42,8 @@ def save_model(
     with atomic_path(path) as temporary:
         keras.saving.save_model(_uncompiled(model), temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(SPEC_NAME, json.dumps(spec.to_dict()))
+            if spec is not None:
+                archive.writestr(SPEC_NAME, json.dumps(spec.to_dict()))
             if card is not None:
                 archive.writestr(CARD_NAME, json.dumps(card, indent=1))
 
