@@ -36,6 +36,7 @@ from edgecv.training.data.samples import Sample, Samples
 from edgecv.types import IntArray
 
 LEAST_RATIO = 3.0
+LEAST_PICTURES = 3000
 SIZE, BATCH = (96, 96), 32
 FLOWERS = Path(__file__).parent.parent.parent / "shared" / "data" / "flowers_train"
 _MOVED = Augment(mirror=True, crop=0.4, aspect=1.33)
@@ -69,8 +70,9 @@ def labels(samples: Sequence[Sample]) -> IntArray:
     return np.array([sample.label for sample in samples], np.int64)
 
 
-def dataset(samples: Samples, settings: Augment | None, epochs: int = 1) -> tf.data.Dataset:
-    """Return the batches of the pipeline."""
+def dataset(samples: Samples, settings: Augment | None) -> tf.data.Dataset:
+    """Return the batches of as many epochs as it takes to make the start not matter."""
+    epochs = -(-LEAST_PICTURES // len(samples))
     return batches(
         samples, labels, size=SIZE, batch=BATCH, epochs=epochs, settings=settings,
         drop_remainder=True,
@@ -108,7 +110,7 @@ def measure(samples: Samples, rounds: int) -> tuple[dict[str, float], float, flo
     """Return medians of images a second: of each pipeline, of training alone, of both together."""
     model = network(len(samples.names))
     first = next(iter(dataset(samples, None)))
-    steps = len(samples) // BATCH
+    steps = int(dataset(samples, None).cardinality())
     still = tf.data.Dataset.from_tensors(first).repeat(steps)
     ways: dict[str, Callable[[], float]] = {
         name: lambda s=settings: given(dataset(samples, s))  # type: ignore[misc]
