@@ -11,6 +11,7 @@ pytest.importorskip("keras")
 
 import tensorflow as tf
 
+from edgecv.training.data.pipeline import batches
 from edgecv.training.data.samples import Sample, SampleList
 from edgecv.training.triplet import ByPeople, identity_order, semi_hard_negatives, triplet
 
@@ -144,3 +145,21 @@ def test_samples_by_people_bring_the_order_of_every_epoch():
     assert people.order(5, 2).tolist() == wanted.tolist()
     assert (len(people), people.names, people.keypoints) == (len(LABELS), ("a", "b"), ())
     assert people[9].label == 1
+
+
+def test_every_batch_of_the_pipeline_holds_pairs_of_people():
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    labels = np.array([k // 2 if k < 24 else k for k in range(60)])  # 12 pairs, 36 singles
+    samples = SampleList(
+        [Sample(im, label=k) for im, k in zip(images, labels.tolist(), strict=True)], ("",)
+    )
+    people = ByPeople(samples, labels, batch=12)
+    made = batches(
+        people,
+        lambda items: np.array([item.label for item in items], np.int64),
+        size=(8, 8), batch=12, epochs=2, seed=3, drop_remainder=True,
+    )  # fmt: skip
+    ids = [targets.numpy() for _, targets in made]
+    assert len(ids) == 10
+    assert all(len(np.unique(batch)) < 12 for batch in ids)
+    assert sorted(np.concatenate(ids[:5]).tolist()) == sorted(labels.tolist())
