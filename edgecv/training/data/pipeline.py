@@ -74,16 +74,19 @@ def batches(  # noqa: PLR0913 - what a training run says of its batches
     make = _Maker(samples, encode, schedule, Size(*size), settings, input)
     cv2.setNumThreads(1)
     fixed = schedule.batch if drop_remainder else None
-    signature = _Signature(make.probe(), fixed)
     numbers = tf.data.Dataset.range(first_epoch * schedule.steps, epochs * schedule.steps)
-    made = numbers.map(
-        lambda number: signature.named(
-            tf.numpy_function(lambda n: signature.flat(make(int(n))), [number], signature.types)
-        ),
-        num_parallel_calls=threads or _THREADS,
-        deterministic=True,
-    )
-    return made.prefetch(2)
+    return _made(numbers, make, threads or _THREADS)
+
+
+def _made(numbers: tf.data.Dataset, make: _Maker, threads: int) -> tf.data.Dataset:
+    fixed = make.schedule.batch if make.schedule.drop_remainder else None
+    signature = _Signature(make.probe(), fixed)
+
+    def batch(number: tf.Tensor) -> tuple[Any, Any]:
+        flat = tf.numpy_function(lambda n: signature.flat(make(int(n))), [number], signature.types)
+        return signature.named(flat)
+
+    return numbers.map(batch, num_parallel_calls=threads, deterministic=True).prefetch(2)
 
 
 @dataclass(frozen=True)
