@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from edgecv.cache import atomic_path
-from edgecv.errors import OutputError
+from edgecv.cache import write_atomic
 from edgecv.registry import package_missing
-from edgecv.training.errors import CheckpointError, RecipeError
+from edgecv.training.errors import RecipeError
 from edgecv.training.recipe import read_recipe, recipe_names
 
 from .common import UsageError
@@ -104,12 +103,10 @@ def _train(recipe: Recipe, out: Path, *, resume: bool) -> int:
 def _preview(recipe: Recipe, file: Path) -> int:
     from edgecv.training.rehearsal import look
 
-    image = look(recipe)
-    done, data = cv2.imencode(file.suffix or ".png", image)
-    if not done:
-        raise OutputError(f"cannot write {file}: OpenCV writes no {file.suffix} pictures")
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(data.tobytes())
+    if not cv2.haveImageWriter(file.name):
+        raise UsageError(f"--preview {file}: name a picture such as batch.png")
+    _, data = cv2.imencode(file.suffix, look(recipe))
+    write_atomic(file, data.tobytes())
     print(file)
     return 0
 
@@ -127,7 +124,7 @@ def _rehearse(recipe: Recipe) -> int:
 def _refuse_started(out: Path) -> None:
     """Refuse a folder with a training in it before TensorFlow is loaded."""
     if (out / "last.npz").exists():
-        raise CheckpointError(
+        raise UsageError(
             f"{out} holds a training that was started before: --resume goes on with it; "
             "or choose another --out"
         )
