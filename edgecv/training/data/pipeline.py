@@ -73,7 +73,6 @@ def batches(  # noqa: PLR0913 - what a training run says of its batches
     )
     make = _Maker(samples, encode, schedule, Size(*size), settings, input)
     cv2.setNumThreads(1)
-    fixed = schedule.batch if drop_remainder else None
     numbers = tf.data.Dataset.range(first_epoch * schedule.steps, epochs * schedule.steps)
     return _made(numbers, make, threads or _THREADS)
 
