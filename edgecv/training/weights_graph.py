@@ -224,3 +224,20 @@ def after_affine(layer: Linear, scale: FloatArray, shift: FloatArray) -> Linear:
         kernel=layer.kernel * scales[:, None],
         bias=(layer.bias + added).astype(np.float32),
     )
+
+
+def picture_size(name: str, shape: Sequence[int]) -> Size:
+    """Return the size of the picture that a file takes.
+
+    Args:
+        name: The file's name.
+        shape: Of its one input: (1, 3, H, W) or (1, H, W, 3).
+
+    Raises:
+        ModelFileError: It is neither.
+    """
+    if len(shape) == 4 and shape[1] == 3:
+        return Size(shape[2], shape[3])
+    if len(shape) == 4 and shape[3] == 3:
+        return Size(shape[1], shape[2])
+    raise ModelFileError(f"{name}: wanted one input, a picture in colours; got {list(shape)}")

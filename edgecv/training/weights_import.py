@@ -114,10 +114,12 @@ def _built(
 
 
 def _pairs(path: Path, model: keras.Model, layers: Sequence[Linear], *, whole: bool) -> list[Pair]:
+    targets = linear_targets(model)
     try:
-        return match(linear_targets(model), layers)
+        return match(targets, layers)
     except ModelFileError as error:
-        hint = "; without its top (--no-top) the rest may fit" if whole else ""
+        last = whole and str(error).startswith(f"{targets[-1].layer.name} ")
+        hint = "; without its top (--no-top) it fits" if last else ""
         raise ModelFileError(f"{path.name} is not a {model.name}: {error}{hint}") from error
 
 

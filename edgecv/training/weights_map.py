@@ -234,7 +234,7 @@ def settle(model: keras.Model, images: Array, *, batch: int = 16) -> None:
     ]
     if not norms:
         return
-    probe = keras.Model(model.inputs, [tensor for _, tensor in norms])
+    probe = keras.Model(model.input, [tensor for _, tensor in norms])
     sums = [np.zeros((2, tensor.shape[-1])) for _, tensor in norms]
     pixels = np.zeros(len(norms))
     for start in range(0, len(images), batch):

@@ -12,10 +12,21 @@ import onnx
 from onnx import numpy_helper
 
 from edgecv.errors import ModelFileError
-from edgecv.training.weights_graph import LINEAR, PRELU, SAME, SCALE, SHIFT, Graph, Operator
-from edgecv.types import Array, FloatArray, Size
+from edgecv.training.weights_graph import (
+    LINEAR,
+    PRELU,
+    SAME,
+    SCALE,
+    SHIFT,
+    Graph,
+    Operator,
+    picture_size,
+)
+from edgecv.types import Array, FloatArray
 
-HANDED_ON = ("Identity", "Dropout", "Pad", "Cast", "QuantizeLinear", "DequantizeLinear")
+HANDED_ON = (
+    "Cast", "DequantizeLinear", "Dropout", "Identity", "Pad", "QuantizeLinear", "Transpose"
+)  # fmt: skip
 ARITHMETIC = {"Add": SHIFT, "Sub": SHIFT, "Mul": SCALE, "Div": SCALE}
 
 
@@ -44,12 +55,10 @@ class _Reader:
         """Return the graph."""
         entrances = [value for value in self._graph.input if value.name not in self._constants]
         sides = [side.dim_value for side in entrances[0].type.tensor_type.shape.dim]
-        if len(entrances) != 1 or len(sides) != 4 or sides[1] != 3:
-            raise ModelFileError(f"{self._file}: wanted one picture (1, 3, H, W), got {sides}")
+        size = picture_size(self._file, sides if len(entrances) == 1 else ())
         operators: list[Operator] = []
         for node in self._graph.node:
             operators += self._operators(node)
-        size = Size(sides[2], sides[3])
         return Graph(self._file, tuple(operators), entrances[0].name, size, self._quantized)
 
     def _operators(self, node: Any) -> list[Operator]:

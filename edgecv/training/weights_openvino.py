@@ -14,8 +14,17 @@ from xml.etree import ElementTree
 import numpy as np
 
 from edgecv.errors import ModelFileError
-from edgecv.training.weights_graph import LINEAR, PRELU, SAME, SCALE, SHIFT, Graph, Operator
-from edgecv.types import Array, FloatArray, Size
+from edgecv.training.weights_graph import (
+    LINEAR,
+    PRELU,
+    SAME,
+    SCALE,
+    SHIFT,
+    Graph,
+    Operator,
+    picture_size,
+)
+from edgecv.types import Array, FloatArray
 
 TYPES = {
     **{f"f{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)},
@@ -23,7 +32,7 @@ TYPES = {
     **{f"u{bits}": np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64)},
     "boolean": np.dtype("bool"),
 }
-HANDED_ON = ("Convert", "Pad", "FakeQuantize")
+HANDED_ON = ("Convert", "FakeQuantize", "Pad", "Transpose")
 PRODUCTS = ("Convolution", "GroupConvolution", "MatMul")
 ARITHMETIC = {"Add": SHIFT, "Subtract": SHIFT, "Multiply": SCALE, "Divide": SCALE}
 ON_CONSTANTS: Mapping[str, Callable[..., Array]] = {
@@ -72,9 +81,7 @@ class _Reader:
             operators += self._operators(key)
         entrances = [k for k, layer in self._layers.items() if layer.attrib["type"] == "Parameter"]
         sides = [int(side.text or 0) for side in self._layers[entrances[0]].iter("dim")]
-        if len(entrances) != 1 or len(sides) != 4 or sides[1] != 3:
-            raise ModelFileError(f"{self._file}: wanted one picture (1, 3, H, W), got {sides}")
-        size = Size(sides[2], sides[3])
+        size = picture_size(self._file, sides if len(entrances) == 1 else ())
         return Graph(self._file, tuple(operators), entrances[0], size, self._quantized)
 
     def _order(self) -> Iterator[str]:

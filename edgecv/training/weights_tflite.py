@@ -10,8 +10,17 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 from edgecv.errors import ModelFileError
-from edgecv.training.weights_graph import LINEAR, PRELU, SAME, SCALE, SHIFT, Graph, Operator
-from edgecv.types import Array, FloatArray, Size
+from edgecv.training.weights_graph import (
+    LINEAR,
+    PRELU,
+    SAME,
+    SCALE,
+    SHIFT,
+    Graph,
+    Operator,
+    picture_size,
+)
+from edgecv.types import Array, FloatArray
 
 NAMES = {
     number: name.lower() for name, number in vars(schema.BuiltinOperator).items() if name.isupper()
@@ -26,7 +35,7 @@ TYPES = {
     for name, number in vars(schema.TensorType).items()
     if name in ("FLOAT32", "FLOAT16", "FLOAT64", "INT8", "UINT8", "INT16", "INT32", "INT64")
 }
-HANDED_ON = ("quantize", "dequantize", "pad", "padv2", "cast")
+HANDED_ON = ("cast", "dequantize", "pad", "padv2", "quantize", "transpose")
 ON_CONSTANTS = {"add": SHIFT, "sub": SHIFT, "mul": SCALE, "prelu": PRELU}
 PRODUCTS = ("conv_2d", "depthwise_conv_2d", "fully_connected")
 
@@ -75,10 +84,8 @@ class _Reader:
         """Return the graph."""
         operators = tuple(filter(None, map(self._operator, self._graph.operators)))
         (entrance, *more) = self._graph.inputs
-        shape = self._graph.tensors[entrance].shape
-        if more or len(shape) != 4:
-            raise ModelFileError(f"{self._file}: wanted one picture as input, got {list(shape)}")
-        size = Size(int(shape[1]), int(shape[2]))
+        shape = () if more else tuple(map(int, self._graph.tensors[entrance].shape))
+        size = picture_size(self._file, shape)
         return Graph(self._file, operators, self._tensor(entrance), size, self._quantized)
 
     def _tensor(self, index: int) -> str:
