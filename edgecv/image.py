@@ -50,12 +50,22 @@ class Placement(NamedTuple):
 
     def boxes_to_frame(self, boxes: Array) -> FloatArray:
         """Move (N, 4) xyxy boxes from input pixels to frame pixels, cut off at the frame's edge."""
-        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
-        shift = np.array([self.shift_x, self.shift_y] * 2, np.float32)
-        high = np.array([self.frame.width, self.frame.height] * 2, np.float32)
-        moved = np.asarray(boxes, np.float32).reshape(-1, 4) * scale + shift
-        out: FloatArray = np.minimum(np.maximum(moved, 0), high)
-        return out
+        scale, shift, high = _box_map(self)
+        out: FloatArray = np.asarray(boxes, np.float32).reshape(-1, 4) * scale
+        out += shift
+        return np.minimum(np.maximum(out, 0, out=out), high, out=out)
+
+
+@lru_cache(maxsize=16)
+def _box_map(placement: Placement) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return scale, shift and greatest value of the four coordinates of a box."""
+    rows = (
+        (placement.scale_x, placement.scale_y),
+        (placement.shift_x, placement.shift_y),
+        (placement.frame.width, placement.frame.height),
+    )
+    scale, shift, high = (np.array(row * 2, np.float32) for row in rows)
+    return scale, shift, high
 
 
 class _Geometry(NamedTuple):

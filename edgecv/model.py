@@ -302,12 +302,18 @@ def _restore(tensor: TensorSpec) -> Callable[[Array], Array]:
     return real
 
 
+_NO_IDS = np.zeros(0, np.int64)
+
+
 def _check_labels(spec: ModelSpec, result: AnyResult) -> None:
     """Refuse class ids beyond the labels: they are those of another model."""
-    ids = result.class_map if isinstance(result, Mask) else getattr(result, "class_ids", None)
-    if ids is not None and ids.size and int(ids.max()) >= len(spec.labels):
+    if isinstance(result, Mask):
+        largest = int(result.class_map.max(initial=0))
+    else:
+        largest = max(getattr(result, "class_ids", _NO_IDS).tolist(), default=-1)
+    if largest >= len(spec.labels):
         raise SpecError(
-            f"{spec.name} found the class {int(ids.max())}, counted from 0, but its spec has "
+            f"{spec.name} found the class {largest}, counted from 0, but its spec has "
             f"{len(spec.labels)} labels: give a label for each class, or none at all"
         )
 

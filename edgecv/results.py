@@ -146,6 +146,9 @@ class Classes(_Rows):
         }
 
 
+_UNTRACKED = np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Detections(_Rows):
     """Objects found, by falling score.
@@ -163,7 +166,7 @@ class Detections(_Rows):
     scores: FloatArray
     class_ids: IntArray
     labels: tuple[str, ...] = ()
-    track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    track_ids: IntArray = field(default_factory=lambda: _UNTRACKED)
     _rows: ClassVar[tuple[str, ...]] = ("boxes", "scores", "class_ids", "track_ids")
 
     def __post_init__(self) -> None:

@@ -35,8 +35,13 @@ def objects(
         landmarks: (N, K, 2), x then y, pixels of the input; None for a detector without.
     """
     moved = placement.boxes_to_frame(boxes)
-    order = np.argsort(-scores, kind="stable")
-    order = order[(moved[order, 2:] > moved[order, :2]).all(axis=1)]  # false for NaN too
+    # Few rows, and Python's own sort and comparisons cost less than four of numpy's calls.
+    corners, sureness = moved.tolist(), scores.tolist()
+    order = [
+        i
+        for i in sorted(range(len(corners)), key=sureness.__getitem__, reverse=True)
+        if corners[i][2] > corners[i][0] and corners[i][3] > corners[i][1]  # false for NaN too
+    ]
     chosen, sure = moved[order], scores[order].astype(np.float32)
     if spec.task != "face_detection":
         return Detections(

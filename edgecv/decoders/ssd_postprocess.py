@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,11 +23,18 @@ def decode(
     Rows beyond the count, and rows that are not numbers, are left out.
     """
     boxes, classes, scores, count = by_role(outputs, ("boxes", "classes", "scores", "count"))
-    score, class_ids = scores.reshape(-1), classes.reshape(-1)
-    used = int(np.clip(np.nan_to_num(count.reshape(-1)[0]), 0, len(score)))
-    keep = np.flatnonzero((score[:used] >= spec.score) & np.isfinite(class_ids[:used]))
+    # A few rows: right after an inference Python costs less than numpy's many small calls.
+    sure, class_ids = scores.ravel().tolist(), classes.ravel().tolist()
+    used, least = _used(count.item(0), len(sure)), np.float32(spec.score).item()
+    keep = [i for i in range(used) if sure[i] >= least and math.isfinite(class_ids[i])]
     height, width = placement.input
     yxyx = boxes.reshape(-1, 4)[keep] * np.array([height, width] * 2, np.float32)
     return objects(
-        yxyx[:, [1, 0, 3, 2]], score[keep], class_ids[keep], spec=spec, placement=placement
-    )
+        yxyx[:, [1, 0, 3, 2]], scores.ravel()[keep], classes.ravel()[keep],
+        spec=spec, placement=placement,
+    )  # fmt: skip
+
+
+def _used(count: float, rows: int) -> int:
+    """Return how many rows count; none where the count is no number."""
+    return int(min(max(count, 0), rows)) if count == count else 0
