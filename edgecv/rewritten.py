@@ -1,7 +1,7 @@
 """Old uint8 models as int8, which CPUs run about twice as fast: made once, kept in the cache.
 
 Inputs are int8 too: `Model.preprocess` gives what the file takes, and one operator less is run.
-Which of the listed models are rewritten is told by their entries, where the accuracy was measured.
+Which of the listed models are rewritten is told by their entries.
 `EDGECV_INT8_REWRITE=0` in the environment turns it off.
 """
 
