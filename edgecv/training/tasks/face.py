@@ -79,25 +79,19 @@ def make(recipe: Recipe) -> Task:
         DataError: A folder is not what it should be.
         UnknownNameError: There is no such network, loss, teacher or detector.
     """
-    kind = recipe.loss.name or "arcface"
-    if kind not in HEADS:
-        raise RecipeError(str(unknown_name("loss", kind, HEADS)))
-    head: Head = build(HEADS[kind], recipe.loss.options, "loss")
-    settings = build(FaceHead, recipe.head, "head")
-    _check(recipe, head)
+    head, settings = _settings(recipe)
+    spec, embedder = face_spec(recipe), open_embedder(recipe, settings.embedding)
     train = open_set(recipe, "train")
     kept, pairs = _divided(recipe, settings, train)
     labels = np.array([train.entries[i].label for i in kept], np.int64)
-    faces: Samples = Subset(train, kept)
+    faces = Subset(train, kept)
     taught = _teacher_says(recipe, faces)
     learner = _learner(faces, labels, taught)
     samples = learner.samples
     if isinstance(head, Triplet):
         samples = ByPeople(samples, labels, batch=recipe.run.batch, images=head.images)
-    embedder = open_embedder(recipe, settings.embedding)
     people = People(len(train.names), steps=max(1, len(kept) // recipe.run.batch))
     network = _in_training(embedder, head, people, taught)
-    spec = face_spec(recipe)
     measured = Verification(spec, pairs)
 
     def strip(model: keras.Model) -> keras.Model:
@@ -184,12 +178,18 @@ def face_spec(recipe: Recipe) -> ModelSpec:
     )
 
 
-def _check(recipe: Recipe, head: Head) -> None:
+def _settings(recipe: Recipe) -> tuple[Head, FaceHead]:
+    """Read the recipe's [loss] and [head], and refuse what does not go together."""
+    kind = recipe.loss.name or "arcface"
+    if kind not in HEADS:
+        raise RecipeError(str(unknown_name("loss", kind, HEADS)))
     for name in ("mixup", "mosaic"):
         if recipe.augment.get(name):
             raise RecipeError(f"augment.{name} is not for faces: a person is one, not parts of two")
-    if isinstance(head, Distill) and not recipe.distill.teacher:
+    if HEADS[kind] is Distill and not recipe.distill.teacher:
         raise RecipeError("the loss distill wants a teacher: --set distill.teacher=NAME or a file")
+    head: Head = build(HEADS[kind], recipe.loss.options, "loss")
+    return head, build(FaceHead, recipe.head, "head")
 
 
 def _divided(
