@@ -94,6 +94,8 @@ def _train(recipe: Recipe, out: Path, *, resume: bool) -> int:
     except (KeyboardInterrupt, SystemExit):
         print(f"edgecv: stopped; the same command with --resume goes on in {out}", file=sys.stderr)
         raise
+    if not outcome.is_first:
+        return 0
     figures = "  ".join(f"{name} {value:.4f}" for name, value in outcome.figures.items())
     print(f"best epoch {outcome.best_epoch} of {outcome.epochs}  {figures}")
     print(f"{outcome.model}  {outcome.report}")

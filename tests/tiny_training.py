@@ -25,24 +25,31 @@ def write_pictures(folder: Path, each: int, *, seed: int = 0) -> Path:
     return folder
 
 
-def network(channels: int = 8) -> Any:
-    """Return an untrained network: batch norm and dropout have states of their own."""
+def network(channels: int = 8, *, plain: bool = False) -> Any:
+    """Return an untrained network.
+
+    Args:
+        channels: Of its convolutions.
+        plain: Without batch norm and dropout, which have states of their own.
+    """
     import keras
 
     keras.utils.set_random_seed(1)
     image = keras.Input((SIDE, SIDE, 3), name="image")
     x = keras.layers.Conv2D(channels, 3, strides=2, use_bias=False, name="first")(image)
-    x = keras.layers.BatchNormalization(momentum=0.9, name="first_bn")(x)
+    if not plain:
+        x = keras.layers.BatchNormalization(momentum=0.9, name="first_bn")(x)
     x = keras.layers.ReLU(name="first_relu")(x)
     x = keras.layers.Conv2D(channels, 3, strides=2, name="second")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dropout(0.2, name="dropout")(x)
+    if not plain:
+        x = keras.layers.Dropout(0.2, name="dropout")(x)
     return keras.Model(image, keras.layers.Dense(3, name="logits")(x), name="tiny")
 
 
-def write_network(path: Path, channels: int = 8) -> Path:
+def write_network(path: Path, channels: int = 8, *, plain: bool = False) -> Path:
     """Write that network into a .keras file."""
-    network(channels).save(path)
+    network(channels, plain=plain).save(path)
     return path
 
 

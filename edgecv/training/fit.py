@@ -45,6 +45,7 @@ class Outcome:
         epochs: How many there were.
         model: The trained file.
         report: The report for people.
+        is_first: This is the machine that wrote them.
     """
 
     figures: Mapping[str, float]
@@ -52,6 +53,7 @@ class Outcome:
     epochs: int
     model: Path
     report: Path
+    is_first: bool = True
 
 
 @dataclass
@@ -215,6 +217,7 @@ class Loop:
             standing.epoch,
             self.folder.model,
             self.folder.report,
+            self.who.is_first,
         )
 
     def write_report(self, failure: str = "") -> None:
