@@ -74,7 +74,7 @@ def people() -> SampleList:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_four_of_a_mosaic_fill_the_picture_and_their_boxes_say_where(seed: int) -> None:
-    out = mosaic(people(), 2, SIZE, np.random.default_rng(seed), Augment())
+    out = mosaic(people(), 2, SIZE, np.random.default_rng(seed), Augment(expand=3.0))
     assert out.image.shape == (64, 64, 3)
     assert len(out.boxes) == len(out.classes) == len(out.keypoints) == 4
     assert 3 in out.classes  # the one that was asked for

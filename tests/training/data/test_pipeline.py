@@ -66,6 +66,12 @@ def test_a_run_that_begins_at_epoch_three_goes_on_as_the_whole_one() -> None:
     assert run(first_epoch=5) == []
 
 
+def test_every_epoch_changes_the_same_pictures_anew() -> None:
+    prints = run(shuffle=False)
+    assert len(set(prints)) == len(prints)
+    assert len(set(run(shuffle=False, settings=None))) == 6
+
+
 def test_another_seed_gives_other_batches() -> None:
     assert not set(run()) & set(run(seed=8))
 
