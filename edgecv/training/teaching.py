@@ -21,11 +21,11 @@ from edgecv.types import Array, FloatArray, IntArray
 
 
 def with_teacher(task: Task, part: DistillPart) -> Task:
-    """Return a task that learns from a teacher too; without a teacher, the task.
+    """Return a task that learns from a teacher too; without a teacher, the task as it is.
 
     Classifiers get the teacher's softened classes besides their own: `weight` is the teacher's part
     of the loss. Detectors and pose networks get the boxes and keypoints that it finds where nothing
-    is marked; `weight` and `temperature` say nothing then. Faces have their own way.
+    is marked; `weight` and `temperature` say nothing then. The task of faces has asked already.
 
     Args:
         task: Its `train` set is what the teacher is asked about, once.
@@ -36,7 +36,7 @@ def with_teacher(task: Task, part: DistillPart) -> Task:
         SpecError: The teacher is for another task, or knows other classes.
         UnknownNameError: There is no such teacher.
     """
-    if not part.teacher:
+    if not part.teacher or task.spec.task == "face_embedding":
         return task
     teach = _TEACH.get(task.spec.task)
     if teach is None:

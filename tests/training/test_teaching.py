@@ -53,6 +53,11 @@ def test_without_a_teacher_the_task_is_the_same():
     assert with_teacher(task, DistillPart()) is task
 
 
+def test_the_task_of_faces_has_asked_already():
+    task = _task(_samples(NAMES), kind="face_embedding")
+    assert with_teacher(task, DistillPart(teacher="mobilefacenet_fp32")) is task
+
+
 def test_a_task_that_nobody_teaches_is_refused():
     task = _task(_samples(NAMES), kind="segmentation")
     with pytest.raises(RecipeError, match="segmentation"):
