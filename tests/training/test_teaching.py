@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("keras")
 
 import keras
+import tensorflow as tf
 
 from edgecv.errors import EdgeCVError, SpecError
 from edgecv.spec import ModelSpec
@@ -19,9 +20,10 @@ from edgecv.training.data.samples import Mixed, Sample, SampleList
 from edgecv.training.distill import softened_divergence
 from edgecv.training.errors import RecipeError
 from edgecv.training.losses import cross_entropy
-from edgecv.training.recipe import DistillPart
+from edgecv.training.recipe import DistillPart, recipe_from_dict
 from edgecv.training.tasks import Task
 from edgecv.training.teaching import softened, with_teacher
+from edgecv.training.trainer import Trainer
 
 NAMES = ("daisy", "tabby", "banana")
 LOGITS = np.array([[4, 0, 0], [0, 2, 0], [1, 0, 3]], np.float32)
@@ -117,3 +119,22 @@ def test_a_detector_gets_the_boxes_that_nobody_marked(zoo, data):
     taught = with_teacher(task, DistillPart(teacher="ssd_mobilenet_v1_coco_int8"))
     assert len(taught.train[0].boxes) >= 1
     assert taught.val is samples
+
+
+@pytest.mark.zoo
+def test_a_student_comes_to_say_what_a_real_classifier_says(zoo):
+    keras.utils.set_random_seed(0)
+    part = DistillPart(teacher="mobilenet_v1_0.25_224_fp32", weight=1.0, temperature=2.0)
+    task = with_teacher(_task(_samples(("daisy", "banana", "mushroom"), count=6)), part)
+    recipe = recipe_from_dict(
+        {"task": "classify", "model": {"name": "mobilenet_v2"}, "optimizer": {"name": "adam"}}
+    )
+    trainer = Trainer(task, recipe, tf.distribute.get_strategy())
+    trainer.begin_epoch(0)
+    items = [task.train[i] for i in range(6)]
+    images = np.stack([s.image[:32, :32, ::-1] for s in items]).astype(np.float32) / 127.5 - 1
+    targets = task.encode(items)
+    losses = [trainer.step(images, targets, 1e-3).loss for _ in range(60)]
+    assert losses[-1] < losses[0] / 20
+    answers = task.model(images).numpy().argmax(axis=1)
+    assert answers.tolist() == targets["taught"].argmax(axis=1).tolist()
