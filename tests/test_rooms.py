@@ -24,7 +24,7 @@ CORE_PARTS_MAY = {
     "results.py": {"supervision", "typing_extensions"},
     "sinks": {"paho", "starlette", "uvicorn"},
     "sources": {"mss", "picamera2"},
-    "training": {"keras", "tensorflow", "matplotlib", "tomli", "tomllib"},
+    "training": {"keras", "tensorflow", "matplotlib", "onnx", "tomli", "tomllib"},
 }
 
 pytestmark = pytest.mark.skipif(
