@@ -75,7 +75,7 @@ def linear_targets(model: keras.Model) -> list[Target]:
             found.append(Target(layer, before))
             owner[out], above[out] = len(found) - 1, frozenset([len(found) - 1])
             continue
-        above[out] = before
+        above |= {id(tensor): before for tensor in step.outputs}
         index = owner.get(names[0]) if len(names) == 1 else None
         if index is not None and _attach(found[index], layer):
             owner[out] = index
@@ -234,12 +234,13 @@ def settle(model: keras.Model, images: Array, *, batch: int = 16) -> None:
     ]
     if not norms:
         return
-    probe = keras.Model(model.input, [tensor for _, tensor in norms])
+    probe = keras.Model(model.input, {str(i): tensor for i, (_, tensor) in enumerate(norms)})
     sums = [np.zeros((2, tensor.shape[-1])) for _, tensor in norms]
     pixels = np.zeros(len(norms))
     for start in range(0, len(images), batch):
         made = probe(images[start : start + batch], training=False)
-        for place, values in enumerate(made):
+        for place in range(len(norms)):
+            values = made[str(place)]
             flat = values.numpy().reshape(-1, values.shape[-1]).astype(np.float64)
             sums[place] += flat.sum(0), np.square(flat).sum(0)
             pixels[place] += len(flat)

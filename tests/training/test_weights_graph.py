@@ -85,7 +85,8 @@ def test_quantization_and_padding_hand_on_what_they_are_given() -> None:
 
 def test_layers_know_what_their_input_is_made_of() -> None:
     found = layers(
-        conv("x", "a"), conv("a", "b", 2), Operator("add", "s", ("a", "b"), ("c",)), conv("c", "d", 2)
+        conv("x", "a"), conv("a", "b", 2), Operator("add", "s", ("a", "b"), ("c",)),
+        conv("c", "d", 2),
     )  # fmt: skip
     assert [layer.before for layer in found] == [set(), {0}, {0, 1}]
 
@@ -100,5 +101,7 @@ def test_an_affine_map_before_a_layer_is_the_layers_own_afterwards() -> None:
     scale, shift = np.float32([1, 2, 3]), np.float32([4, 5, 6])
     made, x = after_affine(layer, scale, shift), RNG.normal(size=3).astype(np.float32)
     np.testing.assert_allclose(
-        x @ made.kernel[0, 0] + made.bias, (x * scale + shift) @ KERNEL[0, 0] + layer.bias, rtol=1e-5
+        x @ made.kernel[0, 0] + made.bias,
+        (x * scale + shift) @ KERNEL[0, 0] + layer.bias,
+        rtol=1e-5,
     )
