@@ -29,6 +29,7 @@ from edgecv.training.run import Folder, open_folder
 from edgecv.training.schedule import learning_rate
 from edgecv.training.settings import build
 from edgecv.training.tasks import TASKS, Task
+from edgecv.training.teaching import with_teacher
 from edgecv.training.trainer import Trainer
 from edgecv.training.workers import Machines, machines
 
@@ -137,6 +138,7 @@ def prepare(recipe: Recipe, who: Machines) -> tuple[Task, Trainer]:
         keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
         try:
             task: Task = TASKS.load(recipe.task)(recipe)
+            task = with_teacher(task, recipe.distill)
             return task, Trainer(task, recipe, who.strategy)
         finally:
             keras.config.set_dtype_policy(before)
@@ -355,7 +357,7 @@ class Loop:
             "best epoch": f"{standing.best_epoch} of {standing.epoch}",
             "network": f"{task.model.name}, {task.model.count_params():,} parameters",
             "pictures": f"{len(task.train)} to learn, {len(task.val)} to measure",
-            "classes": len(task.train.names),
+            "classes": len(task.spec.labels),
             "seed": self.recipe.run.seed,
             "time": report.duration(standing.rows),
         }

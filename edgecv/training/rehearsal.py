@@ -71,8 +71,8 @@ def rehearse(recipe: Recipe) -> dict[str, Any]:
             for group in trainer.groups
         ),
         "pictures": f"{len(task.train)} to learn, {len(task.val)} to measure",
-        "classes": ", ".join(task.train.names[:10])
-        + (" ..." if len(task.train.names) > 10 else ""),
+        "classes": ", ".join(task.spec.labels[:10])
+        + (" ..." if len(task.spec.labels) > 10 else ""),
         "steps": f"{schedule.steps} an epoch, {schedule.steps * recipe.run.epochs} in all",
         "first loss": f"{first.loss:.4f}",
         "speed": f"{speed:.0f} images a second",

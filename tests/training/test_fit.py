@@ -217,6 +217,16 @@ def test_a_training_may_start_from_trained_weights(trained, recipe, tmp_path):
     np.testing.assert_array_equal(after.get_weights()[0], before)
 
 
+def test_a_network_may_be_taught_by_another(trained, recipe, tmp_path):
+    outcome, _, _ = trained
+    mine = recipe(
+        run__epochs=6, distill={"teacher": str(outcome.model), "weight": 1.0, "temperature": 1.0}
+    )
+    taught = fit(mine, tmp_path)
+    assert taught.figures["top1"] >= 0.7
+    assert rows(tmp_path)[-1]["loss"] < rows(tmp_path)[0]["loss"]
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_says_where(recipe, tmp_path, monkeypatch):
     mine = recipe(run__epochs=3)
     honest = fitting.learning_rate
