@@ -93,10 +93,8 @@ def largest_difference(model: keras.Model, made: Imported) -> float:
 
 
 NETWORKS = {
-    "mobilenet_v1": ("mobilenet_v1", {"alpha": 0.25}),
     "mobilenet_v2": ("mobilenet_v2", {"alpha": 0.35}),
     "shufflenet_v2": ("shufflenet_v2", {}),
-    "squeezenet": ("squeezenet", {}),
     "squeezenet with batch norm": ("squeezenet", {"batch_norm": True}),
     "mobilefacenet": ("mobilefacenet", {"padding": "symmetric"}),
 }
