@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -151,9 +152,11 @@ def test_without_tensorflow_the_line_that_installs_it_is_given(tmp_path, monkeyp
 
 
 def python(code: str, *words: str | Path) -> str:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code, *map(str, words)],
+        capture_output=True, text=True, check=True, env=plain,
+    )  # fmt: skip
     assert "tensorflow" not in done.stderr.lower().replace("tensorflow lite", "")
     assert "cuda" not in done.stderr.lower()
     return done.stdout
