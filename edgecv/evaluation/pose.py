@@ -31,7 +31,7 @@ LEAST_KEYPOINTS = 8
 """People with fewer marked keypoints than this, half of them, do not count for the mean OKS: of
 someone who is hardly in the picture a pose cannot be told. They do count for `oks_ap`."""
 
-WHOLE_PICTURE = frozenset({"heatmap_paf"})
+WHOLE_PICTURE = frozenset({"heatmap_paf", "ppn"})
 """Decoders that find everybody in a picture; the others are given one person at a time."""
 
 
