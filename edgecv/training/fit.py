@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from edgecv.training.data.augment import Augment
 from edgecv.training.data.order import Schedule
 from edgecv.training.data.pipeline import batches
 from edgecv.training.errors import CheckpointError, TrainingError
+from edgecv.training.failures import translated
 from edgecv.training.history import Row
 from edgecv.training.kerasfile import save_model
 from edgecv.training.recipe import Recipe
@@ -254,7 +254,7 @@ class Loop:
         trainer.begin_epoch(epoch)
         losses, norms, rate = [], [], 0.0
         began = time.perf_counter()
-        with bar(f"epoch {epoch + 1}/{epochs}") as show, _translated():
+        with bar(f"epoch {epoch + 1}/{epochs}") as show, translated():
             for step in range(steps):
                 rate = learning_rate(part, epoch * steps + step, steps=steps, epochs=epochs)
                 images, targets = next(stream)
@@ -380,23 +380,3 @@ def order(recipe: Recipe, count: int, who: Machines) -> Schedule:
         shard=(who.index, who.count),
         drop_remainder=whole,
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what TensorFlow raises inside of a step into an error for people."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise TrainingError(f"out of memory: lower run.batch or model.input_size ({error})") from (
-            error
-        )
-    except tf.errors.OpError as error:
-        raise TrainingError(f"a batch failed: {_cause(error.message)}") from error
-
-
-def _cause(message: str) -> str:
-    """Return the line of a Python traceback inside of a message that says what went wrong."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    raised = [line for line in lines if not line.startswith(("File ", "Traceback", "[["))]
-    return next((line for line in raised if "Error" in line), raised[0] if raised else message)
