@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 from edgecv.errors import ModelFileError
+from edgecv.registry import package_missing
 from edgecv.training.weights_graph import (
     LINEAR,
     PRELU,
@@ -23,6 +22,12 @@ from edgecv.training.weights_graph import (
     picture_size,
 )
 from edgecv.types import Array, FloatArray
+
+try:
+    import onnx
+    from onnx import numpy_helper
+except ModuleNotFoundError as error:
+    raise package_missing("onnx", "train") from error
 
 HANDED_ON = (
     "Cast", "DequantizeLinear", "Dropout", "Identity", "Pad", "QuantizeLinear", "Transpose"
