@@ -240,6 +240,7 @@ class Loop:
             rows=standing.rows,
             facts=self._facts(),
             tables={
+                "Data": report.counted(task.spec.labels, train=task.train, val=task.val),
                 "Recipe": report.flattened(self.recipe.to_dict()),
                 "Versions": report.versions(),
             },

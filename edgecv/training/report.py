@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +17,13 @@ import edgecv
 from edgecv.cache import write_atomic
 from edgecv.progress import clock
 from edgecv.training.curves import chart
+from edgecv.training.data.samples import Samples
 from edgecv.training.history import OWN, Row
 from edgecv.types import Image
 
 PACKAGES = ("tensorflow", "keras", "numpy")
+COUNTED = 100
+"""Classes that a report lists."""
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff }
@@ -88,6 +92,29 @@ def curves(rows: Sequence[Row]) -> str:
         for names in (["loss"], merits, ["lr"], ["gradient"])
         if names
     )
+
+
+def counted(names: Sequence[str], **sets: Samples) -> dict[str, str]:
+    """Return how many pictures, or marked things, each class has in each set, for people.
+
+    Args:
+        names: The classes; nothing is counted where there are more than `COUNTED`.
+        sets: The sets by name.
+    """
+    if len(names) > COUNTED:
+        return {}
+    counts: dict[str, Counter[str]] = {}
+    for which, samples in sets.items():
+        counts[which] = Counter()
+        for index in range(len(samples)):
+            sample = samples[index]
+            ids = sample.classes.tolist() or [sample.label]
+            counts[which].update(samples.names[number] for number in ids if number >= 0)
+    found = dict.fromkeys(name for count in counts.values() for name in sorted(count))
+    return {
+        name: ", ".join(f"{count[name]} {which}" for which, count in counts.items())
+        for name in found
+    }
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

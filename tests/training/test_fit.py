@@ -97,7 +97,14 @@ def test_the_history_has_every_figure(trained):
 def test_the_report_needs_nothing_beside_it(trained):
     _, out, _ = trained
     text = (out / "report.html").read_text()
-    for wanted in ("<svg", "Confusion", "Answers", "data:image/png;base64", "optimizer.lr", "seed"):
+    for wanted in (
+        "<svg",
+        "Confusion",
+        "Answers",
+        "data:image/png;base64",
+        "optimizer.lr",
+        "16 train, 8 val",
+    ):
         assert wanted in text
     assert not {"http-equiv", "<script", "<link", 'src="http'} & set(text.split())
     assert "keras" in text

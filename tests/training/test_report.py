@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("tensorflow")
 from edgecv.training.curves import chart, ticks
-from edgecv.training.report import flattened, write_report
+from edgecv.training.data.samples import Sample, SampleList
+from edgecv.training.report import counted, flattened, write_report
 
 ROWS = [
     {"epoch": 1, "loss": 2.0, "lr": 0.1, "gradient": 1.0, "seconds": 3.0, "images_per_second": 9.0},
@@ -73,6 +74,16 @@ def test_a_training_that_broke_at_once_has_a_report(tmp_path):
     path = tmp_path / "report.html"
     write_report(path, title="x", rows=[], facts={}, tables={}, pictures={}, failure="nan")
     assert "Curves" not in path.read_text()
+
+
+def test_pictures_and_boxes_are_counted_by_class():
+    empty = np.zeros((4, 4, 3), np.uint8)
+    ones = [Sample(empty, label=0), Sample(empty, label=1), Sample(empty, label=1), Sample(empty)]
+    boxes = [Sample(empty, boxes=np.ones((2, 4), np.float32), classes=np.array([1, 1]))]
+    names = ("cat", "dog")
+    found = counted(names, train=SampleList(ones, names), val=SampleList(boxes, names))
+    assert found == {"cat": "1 train, 0 val", "dog": "2 train, 2 val"}
+    assert counted(("x",) * 101, train=SampleList(ones, names)) == {}
 
 
 def test_nested_tables_become_one():
