@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecv import models
 from edgecv.cache import write_atomic
-from edgecv.errors import ModelFileError, unknown_name
+from edgecv.errors import unknown_name
 from edgecv.modelfile import check
 
 from .common import UsageError
@@ -143,13 +143,9 @@ def _file(path: Path, options: Mapping[str, Any]) -> keras.Model:
         raise UsageError(f"{path} is a file: --{next(iter(options))} is for networks by name")
     check(path)
     models.needs_tensorflow()
-    import keras
+    from edgecv.models.loading import load_network
 
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises what the failing layer raises
-        text = " ".join(str(error).split())[:300]
-        raise ModelFileError(f"keras {keras.__version__} cannot read {path}: {text}") from error
+    return load_network(path)
 
 
 def _write(target: str, text: str) -> None:

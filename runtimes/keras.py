@@ -6,15 +6,12 @@ Files are data: only layers of Keras and of edgecv are built, no Python code ins
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -22,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecv.errors import DeviceError, EdgeCVError, InferenceError, ModelFileError
+from edgecv.errors import DeviceError, InferenceError
 from edgecv.modelfile import check
 from edgecv.registry import package_missing
 from edgecv.types import Array, Device, TensorSpec
@@ -31,9 +28,6 @@ from .guards import check_inputs, closed, one_line
 from .threads import thread_count
 
 log = logging.getLogger(__name__)
-
-OWN_LAYERS = "edgecv>"
-"""What the registered names of edgecv's own layers begin with."""
 
 
 class KerasSession:
@@ -101,48 +95,12 @@ def open_session(path: Path, device: str, *, threads: int | None) -> KerasSessio
         raise DeviceError(f"edgecv runs Keras files on the cpu, not on {device!r}")
     check(path)
     _start(thread_count(threads))
-    import keras
     import tensorflow as tf
 
-    try:
-        _import_own_layers(path)
-        with tf.device("CPU:0"):
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-            return KerasSession(model)
-    except EdgeCVError:
-        raise
-    except Exception as error:  # Keras raises what the failing layer raises
-        raise _refusal(path, error) from error
+    from edgecv.models.loading import load_network
 
-
-def _refusal(path: Path, error: Exception) -> EdgeCVError:
-    import keras
-
-    text = one_line(error).rpartition("Exception encountered: ")[2][:300]  # the innermost
-    if isinstance(error, (zipfile.BadZipFile, json.JSONDecodeError, OSError)):
-        return ModelFileError(f"{path} is damaged: {text}")
-    return InferenceError(f"{path.name}: keras {keras.__version__} refuses it: {text}")
-
-
-def _import_own_layers(path: Path) -> None:
-    """Import the modules of edgecv whose layers a file names: importing registers them."""
-    with zipfile.ZipFile(path) as archive:
-        found = json.loads(archive.read("config.json"))
-    for module in sorted(_own_modules(found)):
-        import_module(module)
-
-
-def _own_modules(config: Any) -> set[str]:
-    """Return the modules of edgecv.models and edgecv.training that a config names."""
-    if isinstance(config, list):
-        return set().union(*map(_own_modules, config))
-    if not isinstance(config, dict):
-        return set()
-    out = set().union(*map(_own_modules, config.values()))
-    if str(config.get("registered_name")).startswith(OWN_LAYERS):
-        module = str(config.get("module"))
-        out |= {module} if module.startswith(("edgecv.models.", "edgecv.training.")) else set()
-    return out
+    with tf.device("CPU:0"):
+        return KerasSession(load_network(path))
 
 
 @lru_cache(maxsize=1)

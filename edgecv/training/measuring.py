@@ -28,11 +28,11 @@ class NetworkSession:
     def __init__(self, network: keras.Model, name: str = "output") -> None:
         shape = network.input_shape
         self.inputs = (TensorSpec("image", (1, *shape[1:]), np.dtype(np.float32), None),)
-        given = network.output_shape
-        shapes = given if isinstance(given, Mapping) else {name: given}
+        given = network.output
+        tensors = given if isinstance(given, Mapping) else {name: given}
         self.outputs = tuple(
-            TensorSpec(key, (1, *found[1:]), np.dtype(np.float32), None)
-            for key, found in shapes.items()
+            TensorSpec(key, (1, *found.shape[1:]), np.dtype(np.float32), None)
+            for key, found in tensors.items()
         )
         self.network, self._single = network, None if isinstance(given, Mapping) else name
         signature = [tf.TensorSpec((None, *shape[1:]), tf.float32)]

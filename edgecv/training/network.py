@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 
 from edgecv import modelfile, models
-from edgecv.errors import ModelFileError, unknown_name
+from edgecv.errors import unknown_name
+from edgecv.models.loading import load_network
 from edgecv.spec import InputSpec
 from edgecv.training.data.geometry import INPUT
 from edgecv.training.errors import CheckpointError, RecipeError
@@ -87,7 +88,7 @@ def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None
         ModelFileError: The file cannot be read.
         CheckpointError: It is of another network.
     """
-    theirs = {layer.name: layer for layer in load_keras(file).layers}
+    theirs = {layer.name: layer for layer in load_network(file).layers}
     pairs = []
     for layer in model.layers:
         ours = [tuple(w.shape) for w in layer.weights]
@@ -105,19 +106,6 @@ def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None
         raise CheckpointError(f"{file} is of another network: no layer of {model.name} is in it")
     for layer, other in pairs:
         layer.set_weights(other.get_weights())
-
-
-def load_keras(file: Path) -> keras.Model:
-    """Read a network from a .keras file, without its optimizer.
-
-    Raises:
-        ModelFileError: It is not there, or cannot be read.
-    """
-    modelfile.check(file)
-    try:
-        return keras.saving.load_model(file, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelFileError(f"cannot read {file}: {error}") from error
 
 
 def _ours(recipe: Recipe, classes: int) -> Network:
@@ -150,7 +138,7 @@ def _application(name: str, size: tuple[int, int], options: Any, classes: int) -
 
 
 def _own(file: Path, classes: int) -> Network:
-    model = load_keras(file)
+    model = load_network(file)
     spec = modelfile.embedded_spec(file)
     given = INPUT if spec is None else spec.input
     if isinstance(model.output, (dict, list)) or len(model.inputs) != 1:

@@ -97,13 +97,13 @@ def test_batch_normalization_uses_what_was_learnt(tmp_path: Path) -> None:
 
 
 def test_layers_of_edgecv_are_known(tmp_path: Path) -> None:
-    from edgecv.runtimes.keras import _own_modules
+    from edgecv.models.loading import own_modules
 
     layer = {"module": "edgecv.models.blocks", "registered_name": "edgecv>Shuffle"}
     strange = {"module": "os", "registered_name": "edgecv>system"}
     foreign = {"module": "edgecv.models.blocks", "registered_name": "other>Layer"}
     config = {"config": {"layers": [layer, {"inner": strange}, foreign]}}
-    assert _own_modules(config) == {"edgecv.models.blocks"}
+    assert own_modules(config) == {"edgecv.models.blocks"}
 
 
 def test_code_inside_a_file_is_not_run(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from edgecv.datasets import read_pairs
 from edgecv.errors import unknown_name
 from edgecv.model import load
 from edgecv.models.blocks import conv_bn, depthwise_bn
+from edgecv.models.loading import load_network
 from edgecv.progress import bar
 from edgecv.spec import ModelSpec
 from edgecv.training.data.geometry import INPUT
@@ -23,7 +24,7 @@ from edgecv.training.data.samples import Sample, Samples, Subset
 from edgecv.training.errors import RecipeError
 from edgecv.training.face_heads import HEADS, Distill, Head, People, Triplet, project, teacher_loss
 from edgecv.training.face_pairs import DETECTOR, FacePairs, Verification, paired, portraits
-from edgecv.training.network import load_keras, take_weights
+from edgecv.training.network import take_weights
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.tasks import Outputs, Targets, Task, Tensor
 from edgecv.training.tasks.sets import open_set
@@ -130,7 +131,7 @@ def open_embedder(recipe: Recipe, length: int) -> keras.Model:
     """
     part = recipe.model
     if part.name.endswith(".keras"):
-        model = load_keras(Path(part.name))
+        model = load_network(Path(part.name))
     else:
         own = "embedding" in models.option_names(part.name)
         given = {"embedding": length} if own else {"include_top": False}

@@ -74,7 +74,6 @@ class Worker:
     def __init__(self, spec: ModelSpec, score: float | None = None) -> None:
         self._infer = Inference(spec)
         self._score = score
-        self._named: _ByName | None = None
 
     def results(self, network: keras.Model, images: Iterable[Image]) -> Iterator[AnyResult]:
         """Yield the result for each picture, uint8 (H, W, 3) BGR."""
@@ -83,21 +82,8 @@ class Worker:
 
     def model(self, network: keras.Model) -> Model:
         """Return the network as a model; compiled once for the same network."""
-        if self._named is None or self._named.network is not network:
-            self._named = _ByName(network)
-        model = self._infer.model(self._named)
+        model = self._infer.model(network)
         return model if self._score is None else at_score(model, self._score)
-
-
-class _ByName:
-    """A network that tells the shapes of its outputs by name: Keras lists them without."""
-
-    def __init__(self, network: keras.Model) -> None:
-        self.network, self.input_shape = network, network.input_shape
-        self.output_shape = {name: tuple(out.shape) for name, out in network.output.items()}
-
-    def __call__(self, images: Any, *, training: bool) -> Any:
-        return self.network(images, training=training)
 
 
 def drawn(worker: Worker, network: keras.Model, samples: Samples) -> Image:
