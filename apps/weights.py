@@ -25,7 +25,11 @@ from .options import checked, count
 if TYPE_CHECKING:
     from edgecv.training.weights_import import Imported
 
-EPILOG = """\
+EXAMPLE = """\
+  edgecv weights import --from mobilenet_v1_0.25_224_fp32 --into mobilenet_v1 --alpha 0.25 \\
+      --settle photos/ --verify photos/ --out start.keras"""
+
+EPILOG = f"""\
 Weights come from a .tflite, .onnx or OpenVINO .xml file of the same network. Layers are paired by
 structure: what feeds them and the shape of their kernels; batch norm that is folded in the file
 becomes one that changes nothing, integers become real numbers again, and the file's own scaling of
@@ -38,8 +42,7 @@ without it only a training with batch norm frozen starts where the file left off
 on more than 5 of 100 for integer weights, a difference above 0.001 for real ones.
 
 examples:
-  edgecv weights import --from mobilenet_v1_0.25_224_fp32 --into mobilenet_v1 --alpha 0.25 \\
-      --settle photos/ --verify photos/ --out start.keras
+{EXAMPLE}
   edgecv weights import --from ssd_mobilenet_v1_coco_int8 --into mobilenet_v1 --alpha 0.75 \\
       --no-top --settle photos/ --out backbone.keras
   edgecv weights import --from mobilefacenet_fp32 --into mobilefacenet --set activation=relu6 \\
@@ -56,7 +59,8 @@ class Action(NamedTuple):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say which actions there are."""
-    parser.epilog = "actions:\n" + "\n".join(f"  {k:10} {a.help}" for k, a in ACTIONS.items())
+    actions = "\n".join(f"  {name:10} {action.help}" for name, action in ACTIONS.items())
+    parser.epilog = f"actions:\n{actions}\n\nexample:\n{EXAMPLE}"
     parser.add_argument("action", choices=sorted(ACTIONS), help="comes first")
 
 

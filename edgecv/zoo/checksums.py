@@ -8,10 +8,23 @@ import logging
 from pathlib import Path
 
 from edgecv.cache import cache_dir, write_atomic
-from edgecv.errors import OutputError
+from edgecv.errors import DownloadError, OutputError
+from edgecv.zoo.manifest import File
 
 log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
+
+
+def matches(path: Path, file: File) -> bool:
+    """Tell whether a file of the disk is what the list says: by its size, then by its checksum.
+
+    Raises:
+        DownloadError: The file cannot be read.
+    """
+    try:
+        return path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
+    except OSError as error:
+        raise DownloadError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def sha256_of(path: Path) -> str:

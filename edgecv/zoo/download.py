@@ -16,13 +16,12 @@ from typing import BinaryIO
 
 from edgecv.errors import DownloadError
 from edgecv.progress import bar
-from edgecv.zoo.checksums import compute, sha256_of
+from edgecv.zoo.checksums import compute, matches
 from edgecv.zoo.manifest import File
+from edgecv.zoo.store import TIMEOUT
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 30.0
-"""Seconds that a server may stay silent."""
 WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each new attempt, after a connection broke or a server was overloaded."""
 
@@ -36,18 +35,6 @@ _WAYS_OUT = (
 
 class _TransferError(Exception):
     """A transfer that broke off and may go on where it stopped."""
-
-
-def matches(path: Path, file: File) -> bool:
-    """Tell whether a file of the disk is what the list says: by its size, then by its checksum.
-
-    Raises:
-        DownloadError: The file cannot be read.
-    """
-    try:
-        return path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
-    except OSError as error:
-        raise DownloadError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def download(file: File, url: str, target: Path, *, timeout: float = TIMEOUT) -> None:

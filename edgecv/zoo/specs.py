@@ -7,8 +7,7 @@ from pathlib import Path
 
 from edgecv.errors import DownloadError
 from edgecv.spec import ModelSpec
-from edgecv.zoo.checksums import sha256_of
-from edgecv.zoo.download import matches
+from edgecv.zoo.checksums import matches, sha256_of
 from edgecv.zoo.manifest import Entry, File, entry, table
 from edgecv.zoo.store import fetch, fetch_file
 

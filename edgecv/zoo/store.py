@@ -9,10 +9,13 @@ from urllib.parse import quote
 
 from edgecv.cache import cache_dir
 from edgecv.errors import DownloadError
-from edgecv.zoo.download import TIMEOUT, download, matches
+from edgecv.zoo.checksums import matches
 from edgecv.zoo.manifest import File, entry
 
 log = logging.getLogger(__name__)
+
+TIMEOUT = 30.0
+"""Seconds that a server may stay silent."""
 
 MIRROR = "EDGECV_ZOO_MIRROR"
 """The variable that names a folder or a web address which has the files of all models, flat."""
@@ -54,6 +57,8 @@ def fetch_file(file: File, *, timeout: float = TIMEOUT) -> Path:
         )
     url = f"{mirror.rstrip('/')}/{quote(file.file)}" if mirror else file.url
     target = local_path(file)
+    from edgecv.zoo.download import download  # http.client takes a third of edgecv's import time
+
     download(file, url, target, timeout=timeout)
     return target
 
