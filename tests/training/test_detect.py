@@ -59,6 +59,7 @@ def test_only_the_named_classes_are_learned_and_measured(folder):
     assert set(task.measure(task.model)) >= {"AP", "AP50"}
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_edgecv_eval(folder, tmp_path):
     """Of the network in memory, and of the file that it is written into."""
     task = make(recipe_of(folder))

@@ -77,6 +77,7 @@ def _batch(task, count=12):
     return images, task.encode(samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "outputs"),
     [
@@ -111,6 +112,7 @@ def strangers(tmp_path_factory):
     return _folder(tmp_path_factory.mktemp("strangers"), range(100, 108))
 
 
+@pytest.mark.slow
 def test_the_network_measured_is_the_one_that_is_saved(faces, strangers):
     task = make(_recipe(faces, data={"val": str(strangers)}))
     figures = task.measure(task.model)
@@ -127,6 +129,7 @@ def test_the_network_measured_is_the_one_that_is_saved(faces, strangers):
     assert figures["eer"] == pytest.approx(wanted["eer"], abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_network_loaded_anew_is_measured_and_stripped_as_well(faces):
     task = make(_recipe(faces))
     again = keras.models.clone_model(task.model)

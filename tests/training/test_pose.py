@@ -65,6 +65,7 @@ def test_the_loss_decides_what_the_heatmaps_are(folder, loss, activation):
     assert task.spec.options["activation"] == activation
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_edgecv_eval(folder, tmp_path):
     """Of the network in memory, and of the file that it is written into."""
     task = make(recipe_of(folder))
