@@ -65,7 +65,8 @@ def tflite_int8(model: keras.Model, path: Path) -> Path:
 
 
 def onnx(model: keras.Model, path: Path) -> Path:
-    tf2onnx = pytest.importorskip("tf2onnx")
+    import tf2onnx
+
     made = path.with_suffix(".onnx")
     tf2onnx.convert.from_keras(_batch_of_one(model), output_path=str(made))
     return made
