@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -22,9 +21,11 @@ from edgecv.errors import (
     ModelFileError,
     PackageMissingError,
     SpecError,
+    UnknownNameError,
     unknown_name,
 )
 from edgecv.image import Placement, Plan, Region
+from edgecv.registry import check_options
 from edgecv.results import AnyResult, Latency, Mask, RunInfo
 from edgecv.session import RUNTIMES, Opened, Session, open_session
 from edgecv.spec import InputSpec, ModelSpec, input_from_dict
@@ -321,14 +322,8 @@ def _check_labels(spec: ModelSpec, result: AnyResult) -> None:
 def _decoder(spec: ModelSpec) -> Decoder:
     """Return the spec's decoder with the spec's options bound to it."""
     function = DECODERS.load(spec.decoder)
-    known = [
-        name
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    for option in spec.options:
-        if option not in known:
-            raise SpecError(
-                f"{spec.name}: {unknown_name(f'option of {spec.decoder}', option, known)}"
-            )
+    try:
+        check_options(f"option of {spec.decoder}", function, spec.options)
+    except UnknownNameError as error:
+        raise SpecError(f"{spec.name}: {error}") from error
     return cast("Decoder", partial(function, **spec.options))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -49,6 +50,24 @@ class Registry(Mapping[str, str]):
                 raise
             raise package_missing(package, name) from error
         return getattr(found, attribute) if attribute else found
+
+
+def check_options(kind: str, function: Callable[..., Any], options: Iterable[str]) -> None:
+    """Refuse options that are no keyword-only arguments of a function.
+
+    Args:
+        kind: What the options are, for error messages: "option of yolox".
+        function: What is to be called with them.
+        options: Their names.
+
+    Raises:
+        UnknownNameError: The function has no such option; the text names the nearest.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise unknown_name(kind, option, known)
 
 
 def package_missing(package: str, extra: str) -> PackageMissingError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from keras import KerasTensor, ops
 
 from edgecv.errors import unknown_name
+from edgecv.registry import check_options
 
 Tensor: TypeAlias = KerasTensor
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -74,20 +74,23 @@ LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "foc
 """The losses of classifiers, by the name that recipes use."""
 
 
-def build_loss(name: str, **options: Any) -> Loss:
-    """Return the loss of that name with its options bound: a function of targets and logits.
+def build_loss(
+    name: str, options: Mapping[str, Any], losses: Mapping[str, Callable[..., Any]] = LOSSES
+) -> Callable[..., Any]:
+    """Return the loss of that name with its options bound: a function of targets and outputs.
+
+    Args:
+        name: A key of `losses`.
+        options: Its keyword arguments.
+        losses: Those that a task has; a classifier's where none are given.
 
     Raises:
         UnknownNameError: There is no such loss, or it has no such option.
     """
-    if name not in LOSSES:
-        raise unknown_name("loss", name, LOSSES)
-    parameters = inspect.signature(LOSSES[name]).parameters.values()
-    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    for option in options:
-        if option not in known:
-            raise unknown_name(f"option of {name}", option, known)
-    return partial(LOSSES[name], **options)
+    if name not in losses:
+        raise unknown_name("loss", name, losses)
+    check_options(f"option of {name}", losses[name], options)
+    return partial(losses[name], **options)
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

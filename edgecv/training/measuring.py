@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -75,7 +75,7 @@ class Inference:
         images = (samples[index].image for index in range(len(samples)))
         return list(self.results(network, images))
 
-    def results(self, network: keras.Model, images: Iterator[Image]) -> Iterator[AnyResult]:
+    def results(self, network: keras.Model, images: Iterable[Image]) -> Iterator[AnyResult]:
         """Yield the result for each picture: uint8 (H, W, 3), BGR."""
         model = self.model(network)
         waiting: list[tuple[Array, Placement]] = []

@@ -15,7 +15,7 @@ from edgecv.labels import FACE_5
 from edgecv.model import Model
 from edgecv.progress import Report, silent, track
 from edgecv.results import AnyResult, Detections, Faces, Poses
-from edgecv.training.data.samples import Sample, Samples
+from edgecv.training.data.samples import Derived, Sample, Samples
 from edgecv.training.teacher import Arrays, remembered
 from edgecv.types import FloatArray, IntArray
 
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class Taught(Derived):
     """Samples with what a teacher found added to what is marked.
 
     What is marked stays. A box is added where no marked box of its class overlaps it; keypoints
@@ -56,19 +56,6 @@ class Taught:
     found: tuple[Found, ...]
     score: float = 0.5
     overlap: float = 0.5
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the set's class names."""
-        return self.samples.names
-
-    @property
-    def keypoints(self) -> tuple[str, ...]:
-        """Return the set's names of keypoints."""
-        return self.samples.keypoints
-
-    def __len__(self) -> int:
-        return len(self.samples)
 
     def __getitem__(self, index: int, /) -> Sample:
         sample, found = self.samples[index], self.found[index]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -68,28 +67,6 @@ def build(kind: type[_Kind], values: Mapping[str, Any], where: str) -> _Kind:
         return kind(**given)
     except (ValueError, TypeError) as error:
         raise RecipeError(str(error)) from error
-
-
-def bound(function: Callable[..., _Kind], options: Mapping[str, Any], where: str) -> _Kind:
-    """Call a function with options that a recipe gives, all by keyword.
-
-    Args:
-        function: What is called; its keywords are the options.
-        options: Their values.
-        where: The table that they come from, for errors.
-
-    Raises:
-        RecipeError: The function has no option of that name.
-    """
-    known = [
-        name
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    for name in options:
-        if name not in known:
-            raise RecipeError(str(unknown_name(f"key in [{where}]", name, known)))
-    return function(**options)
 
 
 def fitted(value: Any, kind: Any, where: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from edgecv.training.data.samples import Sample, Samples
+from edgecv.training.data.samples import Derived, Sample, Samples
 from edgecv.training.losses import Tensor
 from edgecv.training.margins import unit
 from edgecv.types import Array, IntArray
@@ -94,7 +94,7 @@ def identity_order(
 
 
 @dataclass(frozen=True, eq=False)
-class ByPeople:
+class ByPeople(Derived):
     """Samples whose batches hold several pictures of a person: they bring their own order.
 
     Attributes:
@@ -112,19 +112,6 @@ class ByPeople:
     def __post_init__(self) -> None:
         """Refuse batches too small for triplets."""
         self.order(0, 0)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the set's class names."""
-        return self.samples.names
-
-    @property
-    def keypoints(self) -> tuple[str, ...]:
-        """Return the set's names of keypoints."""
-        return self.samples.keypoints
-
-    def __len__(self) -> int:
-        return len(self.samples)
 
     def __getitem__(self, index: int, /) -> Sample:
         return self.samples[index]

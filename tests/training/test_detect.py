@@ -12,9 +12,9 @@ from edgecv.evaluation import detection
 from edgecv.training.errors import RecipeError
 from edgecv.training.fit import fit
 from edgecv.training.kerasfile import save_model
+from edgecv.training.measuring import Inference
 from edgecv.training.recipe import read_recipe, recipe_from_dict
 from edgecv.training.tasks.detect import make, measurer, truth
-from edgecv.training.tasks.heads import Worker
 
 # Keras' own, when it writes a file
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -80,7 +80,7 @@ def test_figures_are_those_of_edgecv_eval(folder, tmp_path):
 def test_samples_of_any_format_are_measured(folder, tmp_path):
     """Taken from memory, the same pictures have the same figures."""
     task = make(recipe_of(folder))
-    worker = Worker(task.spec, detection.SCORE)
+    worker = Inference(task.spec, score=detection.SCORE)
     by_files = measurer(worker, str(folder), task.val)(task.model)
     by_samples = measurer(worker, str(tmp_path), task.val)(task.model)
     assert by_samples == pytest.approx(by_files, abs=1e-6)

@@ -138,7 +138,7 @@ def test_losses_compile_into_a_graph_with_an_open_batch():
 
 
 def test_a_loss_is_built_by_name_with_its_options():
-    built = build_loss("cross_entropy", smoothing=0.3)
+    built = build_loss("cross_entropy", {"smoothing": 0.3})
     np.testing.assert_allclose(
         built(np.array([2]), EIGHTHS), cross_entropy(np.array([2]), EIGHTHS, smoothing=0.3)
     )
@@ -147,8 +147,8 @@ def test_a_loss_is_built_by_name_with_its_options():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: build_loss("crossentropy"), UnknownNameError, "cross_entropy"),
-        (lambda: build_loss("focal", gama=1), UnknownNameError, "gamma"),
+        (lambda: build_loss("crossentropy", {}), UnknownNameError, "cross_entropy"),
+        (lambda: build_loss("focal", {"gama": 1}), UnknownNameError, "gamma"),
         (lambda: cross_entropy(np.array([0]), EIGHTHS, smoothing=1.5), ValueError, "smoothing"),
         (lambda: focal(np.array([0]), EIGHTHS, gamma=-1), ValueError, "gamma"),
         (lambda: focal(np.array([0]), EIGHTHS, alpha=(1, 2)), ValueError, "3 classes, got 2"),

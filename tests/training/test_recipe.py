@@ -4,7 +4,7 @@ from edgecv.errors import UnknownNameError
 from edgecv.training.data.augment import Augment
 from edgecv.training.errors import RecipeError
 from edgecv.training.recipe import read_recipe, recipe_from_dict, recipe_names
-from edgecv.training.settings import bound, build
+from edgecv.training.settings import build
 
 TEXT = """
 task = "classify"
@@ -140,12 +140,3 @@ def test_a_wrong_augmentation_is_a_wrong_recipe():
         build(Augment, {"miror": True}, "augment")
     with pytest.raises(RecipeError, match=r"augment.crop"):
         build(Augment, {"crop": 2.0}, "augment")
-
-
-def test_options_of_functions_are_checked_by_name():
-    def loss(*, margin: float = 0.5) -> float:
-        return margin
-
-    assert bound(loss, {"margin": 0.3}, "loss") == 0.3
-    with pytest.raises(RecipeError, match=r"no key in \[loss\] 'margn'; did you mean 'margin'"):
-        bound(loss, {"margn": 0.3}, "loss")

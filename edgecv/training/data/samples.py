@@ -106,17 +106,14 @@ class SampleList:
         return self.items[index]
 
 
-@dataclass(frozen=True, eq=False)
-class Subset:
-    """Some of the samples of a set, in an order of their own.
+class Derived:
+    """A set made of another one: as many samples, of the same classes and keypoints.
 
     Attributes:
-        samples: The set.
-        indices: Which of its samples.
+        samples: The other set.
     """
 
     samples: Samples
-    indices: Sequence[int]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,6 +124,22 @@ class Subset:
     def keypoints(self) -> tuple[str, ...]:
         """Return the set's names of keypoints."""
         return self.samples.keypoints
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+@dataclass(frozen=True, eq=False)
+class Subset(Derived):
+    """Some of the samples of a set, in an order of their own.
+
+    Attributes:
+        samples: The set.
+        indices: Which of its samples.
+    """
+
+    samples: Samples
+    indices: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -57,7 +57,7 @@ def make(recipe: Recipe) -> Task:
         train=train,
         val=val,
         encode=encode,
-        loss=build_loss(recipe.loss.name or "cross_entropy", **recipe.loss.options),
+        loss=build_loss(recipe.loss.name or "cross_entropy", recipe.loss.options),
         measure=lambda model: measured(model).figures,
         headline="top1",
         pictures={"confusion": measured.confusion, "answers": measured.answers},

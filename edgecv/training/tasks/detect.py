@@ -18,10 +18,12 @@ from edgecv.results import Detections
 from edgecv.training.box_losses import BACKGROUND, BOX_LOSSES
 from edgecv.training.data.samples import Samples
 from edgecv.training.encode_boxes import ssd_encoder
+from edgecv.training.losses import build_loss
+from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
 from edgecv.training.settings import build, within
 from edgecv.training.tasks import Task
-from edgecv.training.tasks.heads import Worker, built, drawn, pick_loss
+from edgecv.training.tasks.heads import built, drawn
 from edgecv.training.tasks.sets import open_sets
 from edgecv.types import Size
 
@@ -71,7 +73,8 @@ def make(recipe: Recipe) -> Task:
     """
     coco.tools()  # what is missing is told before the pictures are read
     head = build(DetectHead, recipe.head, "head")
-    name, loss = pick_loss(BOX_LOSSES, recipe.loss, "multibox")
+    name = recipe.loss.name or "multibox"
+    loss = build_loss(name, recipe.loss.options, BOX_LOSSES)
     train, val = open_sets(recipe)
     network = open_backbone(recipe)
     model: keras.Model = built(
@@ -92,7 +95,7 @@ def make(recipe: Recipe) -> Task:
         background=BACKGROUND[name],
         overlap=head.overlap,
     ).with_changes(source=f"trained by edgecv: recipe {recipe.name}")
-    worker = Worker(spec)
+    worker = Inference(spec)
     return Task(
         model=model,
         spec=spec,
@@ -100,7 +103,7 @@ def make(recipe: Recipe) -> Task:
         val=val,
         encode=ssd_encoder(spec, Size(*recipe.model.size), overlap=head.match),
         loss=loss,
-        measure=measurer(Worker(spec, detection.SCORE), recipe.data.val, val),
+        measure=measurer(Inference(spec, score=detection.SCORE), recipe.data.val, val),
         headline="AP50",
         pictures={"detections": lambda trained: drawn(worker, trained, val)},
         backbone=network.backbone,
@@ -108,7 +111,7 @@ def make(recipe: Recipe) -> Task:
 
 
 def measurer(
-    worker: Worker, folder: str, val: Samples
+    worker: Inference, folder: str, val: Samples
 ) -> Callable[[keras.Model], Mapping[str, float]]:
     """Return the function that gives COCO's figures of a network.
 

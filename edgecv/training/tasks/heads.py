@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from edgecv.errors import unknown_name
-from edgecv.evaluation.loop import at_score
-from edgecv.model import Model
-from edgecv.results import AnyResult
-from edgecv.spec import ModelSpec
 from edgecv.training.data.samples import Samples
 from edgecv.training.errors import RecipeError
 from edgecv.training.measuring import Inference
@@ -23,32 +16,9 @@ from edgecv.types import Image
 if TYPE_CHECKING:
     import keras
 
-    from edgecv.training.recipe import LossPart
 
 SHOWN = 12
 CELL = 256  # pixels of a picture in the report
-
-
-def pick_loss(
-    losses: Mapping[str, Callable[..., Any]], part: LossPart, default: str
-) -> tuple[str, Callable[..., Any]]:
-    """Return the name of a recipe's loss, and the loss with its options bound.
-
-    Raises:
-        UnknownNameError: There is no such loss, or it has no such option.
-    """
-    name = part.name or default
-    if name not in losses:
-        raise unknown_name("loss", name, losses)
-    known = [
-        key
-        for key, parameter in inspect.signature(losses[name]).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    for option in part.options:
-        if option not in known:
-            raise unknown_name(f"option of {name}", option, known)
-    return name, partial(losses[name], **part.options)
 
 
 def built(what: str, function: Callable[..., Any], *subject: Any, **options: Any) -> Any:
@@ -63,30 +33,7 @@ def built(what: str, function: Callable[..., Any], *subject: Any, **options: Any
         raise RecipeError(f"[{what}]: {error}") from error
 
 
-class Worker:
-    """A network in training at work: pictures in, results out.
-
-    Args:
-        spec: What goes into the trained file.
-        score: Leave out results below this score; None for the spec's own.
-    """
-
-    def __init__(self, spec: ModelSpec, score: float | None = None) -> None:
-        self._infer = Inference(spec)
-        self._score = score
-
-    def results(self, network: keras.Model, images: Iterable[Image]) -> Iterator[AnyResult]:
-        """Yield the result for each picture, uint8 (H, W, 3) BGR."""
-        model = self.model(network)
-        return (model(image) for image in images)
-
-    def model(self, network: keras.Model) -> Model:
-        """Return the network as a model; compiled once for the same network."""
-        model = self._infer.model(network)
-        return model if self._score is None else at_score(model, self._score)
-
-
-def drawn(worker: Worker, network: keras.Model, samples: Samples) -> Image:
+def drawn(worker: Inference, network: keras.Model, samples: Samples) -> Image:
     """Return pictures, spread over a set, with what is found in them: uint8 (H, W, 3) BGR."""
     count = min(SHOWN, len(samples))
     images = [samples[index * len(samples) // count].image for index in range(count)]

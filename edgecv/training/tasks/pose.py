@@ -19,14 +19,16 @@ from edgecv.regions import person_region
 from edgecv.results import Poses
 from edgecv.spec import ModelSpec
 from edgecv.training.data.augment import GREY
-from edgecv.training.data.samples import Sample, Samples
+from edgecv.training.data.samples import Derived, Sample, Samples
 from edgecv.training.encode_pose import heatmap_encoder, ppn_encoder
 from edgecv.training.errors import RecipeError
+from edgecv.training.losses import build_loss
+from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
 from edgecv.training.pose_losses import POSE_LOSSES
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.tasks import Task
-from edgecv.training.tasks.heads import Worker, built, drawn, pick_loss
+from edgecv.training.tasks.heads import built, drawn
 from edgecv.training.tasks.sets import open_sets
 from edgecv.types import Array, Image, Size
 
@@ -94,14 +96,15 @@ def make(recipe: Recipe) -> Task:
     coco.tools()  # what is missing is told before the pictures are read
     head = build(PoseHead, recipe.head, "head")
     known = {name: loss for name, loss in POSE_LOSSES.items() if (name == "ppn") == _many(head)}
-    loss_name, loss = pick_loss(known, recipe.loss, "ppn" if _many(head) else "focal")
+    loss_name = recipe.loss.name or ("ppn" if _many(head) else "focal")
+    loss = build_loss(loss_name, recipe.loss.options, known)
     whole = replace(recipe.data, options={**recipe.data.options, "per": "image"})
     train, val = open_sets(replace(recipe, data=whole))
     network = open_backbone(recipe)
     make_parts = _proposals if _many(head) else _heatmaps
     parts = make_parts(recipe, head, network.model, (train, val), loss_name)
     spec = parts.spec.with_changes(source=f"trained by edgecv: recipe {recipe.name}")
-    worker = Worker(spec)
+    worker = Inference(spec)
     return Task(
         model=parts.model,
         spec=spec,
@@ -109,7 +112,7 @@ def make(recipe: Recipe) -> Task:
         val=parts.val,
         encode=parts.encode,
         loss=loss,
-        measure=measurer(Worker(spec, 0.0), recipe.data.val, one_each=not _many(head)),
+        measure=measurer(Inference(spec, score=0.0), recipe.data.val, one_each=not _many(head)),
         headline="oks_ap" if _many(head) else "mean_oks",
         pictures={"poses": lambda trained: drawn(worker, trained, parts.val)},
         backbone=network.backbone,
@@ -172,7 +175,7 @@ def _skeleton(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def measurer(
-    worker: Worker, folder: str, *, one_each: bool
+    worker: Inference, folder: str, *, one_each: bool
 ) -> Callable[[keras.Model], Mapping[str, float]]:
     """Return the function that gives the figures of `edgecv eval pose` of a network.
 
@@ -196,7 +199,7 @@ def measurer(
     return measure
 
 
-class People:
+class People(Derived):
     """Every person of a set of pictures as a sample of their own: a square round the person's box.
 
     It is the same square that inference looks at. Where it reaches beyond the picture it is grey.
@@ -220,16 +223,6 @@ class People:
         if not marked:
             raise RecipeError(f"head.min_keypoints: nobody has {least} marked keypoints or more")
         self._people = marked
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the set's class names."""
-        return self.samples.names
-
-    @property
-    def keypoints(self) -> tuple[str, ...]:
-        """Return the names of the keypoints."""
-        return self.samples.keypoints
 
     def __len__(self) -> int:
         return len(self._people)

@@ -13,11 +13,13 @@ from edgecv.results import Mask
 from edgecv.training.data.samples import Samples
 from edgecv.training.encode_masks import mask_encoder
 from edgecv.training.errors import RecipeError
+from edgecv.training.losses import build_loss
 from edgecv.training.mask_losses import MASK_LOSSES
+from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
 from edgecv.training.settings import build, within
 from edgecv.training.tasks import Task
-from edgecv.training.tasks.heads import Worker, built, drawn, pick_loss
+from edgecv.training.tasks.heads import built, drawn
 from edgecv.training.tasks.sets import open_sets
 from edgecv.types import Array, IntArray, Size
 
@@ -60,7 +62,7 @@ def make(recipe: Recipe) -> Task:
         UnknownNameError: There is no such network, loss or format.
     """
     head = build(SegmentHead, recipe.head, "head")
-    _, loss = pick_loss(MASK_LOSSES, recipe.loss, "dice_cross_entropy")
+    loss = build_loss(recipe.loss.name or "dice_cross_entropy", recipe.loss.options, MASK_LOSSES)
     train, val = open_sets(recipe)
     network = open_backbone(recipe)
     options: dict[str, Any] = {"classes": len(train.names)}
@@ -72,7 +74,7 @@ def make(recipe: Recipe) -> Task:
     spec = segmentation_spec(recipe.name or model.name, labels=train.names).with_changes(
         source=f"trained by edgecv: recipe {recipe.name}"
     )
-    worker = Worker(spec)
+    worker = Inference(spec)
     output = Size(*model.output["mask"].shape[1:3])
     return Task(
         model=model,
@@ -88,7 +90,7 @@ def make(recipe: Recipe) -> Task:
     )
 
 
-def measure(worker: Worker, network: keras.Model, val: Samples) -> Mapping[str, float]:
+def measure(worker: Inference, network: keras.Model, val: Samples) -> Mapping[str, float]:
     """Return the mean IoU of the classes that occur, and the part of the pixels that are right."""
     table: IntArray = np.zeros((len(val.names),) * 2, np.int64)
     images = (val[index].image for index in range(len(val)))
