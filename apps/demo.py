@@ -74,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
         models = {name: edgecv.load(name, device=args.device) for name in names()}
     except DownloadError as error:
         raise DownloadError(
-            f"the demo needs the models {', '.join(names())}, and {error}. Without internet: put "
-            "the files into a folder and set EDGECV_ZOO_MIRROR to it"
+            f"the demo needs the models {', '.join(names())}, and {error}"
         ) from error
     if args.live:
         return live(models, photos, args)
