@@ -19,10 +19,10 @@ import numpy as np
 from edgecv.cache import atomic_path
 from edgecv.errors import ModelFileError
 from edgecv.modelfile import EDGETPU_OPERATOR
+from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of
 from edgecv.types import Array
 
 from .parity import Agreement, check_parity
-from .tflite_graph import OPERATOR, TYPE, Graph, name_of
 
 WEIGHT_AXIS = {OPERATOR.CONV_2D: 0, OPERATOR.DEPTHWISE_CONV_2D: 3, OPERATOR.FULLY_CONNECTED: None}
 """The axis along which weights have a scale each; None where there is one for all."""

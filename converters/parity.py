@@ -18,9 +18,8 @@ import numpy as np
 
 from edgecv.errors import ModelFileError
 from edgecv.session import Session, open_session
+from edgecv.tflitegraph import OPERATOR, TYPE, Graph
 from edgecv.types import Array, Quant, TensorSpec
-
-from .tflite_graph import OPERATOR, TYPE, Graph
 
 PICTURES = 4
 MOST_STEPS = 3.0

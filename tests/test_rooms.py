@@ -24,6 +24,7 @@ CORE_PARTS_MAY = {
     "results.py": {"supervision", "typing_extensions"},
     "sinks": {"paho", "starlette", "uvicorn"},
     "sources": {"mss", "picamera2"},
+    "tflitegraph.py": {"ai_edge_litert", "flatbuffers"},  # not imported by the rest of the core
     "training": {"keras", "tensorflow", "matplotlib", "onnx", "tomli", "tomllib"},
 }
 

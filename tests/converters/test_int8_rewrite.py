@@ -10,7 +10,6 @@ import tiny_uint8
 from edgecv.converters import parity
 from edgecv.converters.int8_rewrite import rewrite, rewrite_file
 from edgecv.converters.parity import picture
-from edgecv.converters.tflite_graph import OPERATOR, TYPE, Graph
 from tiny_models import compiled_tflite, relu_tflite
 from tiny_uint8 import Quant
 
@@ -19,6 +18,7 @@ from edgecv import zoo as models
 from edgecv.boxes import iou
 from edgecv.errors import ModelFileError, OutputError
 from edgecv.session import Session, open_session
+from edgecv.tflitegraph import OPERATOR, TYPE, Graph
 
 OLD = {
     "deeplabv3_mnv2_dm05_pascal_quant": 2.0,

@@ -8,9 +8,9 @@ import pytest
 import tiny_uint8
 from edgecv.converters.int8_rewrite import rewrite
 from edgecv.converters.parity import LAST, check_parity, picture, without_last
-from edgecv.converters.tflite_graph import Graph, name_of
 
 from edgecv.errors import ModelFileError
+from edgecv.tflitegraph import Graph, name_of
 from edgecv.types import TensorSpec
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_uint8
-from edgecv.converters.tflite_graph import OPERATOR, TYPE, Graph, name_of
 from tiny_models import compiled_tflite
 
 from edgecv.errors import ModelFileError
 from edgecv.session import open_session
+from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of
 
 
 def names(graph: Graph, indices: list[int]) -> list[str]:
