@@ -11,7 +11,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -88,16 +88,58 @@ class Graph:
         self.tensors.append(tensor)
         return len(self.tensors) - 1
 
+    def add_floats(self, name: str, shape: Sequence[int]) -> int:
+        """Add a computed tensor of float32; return its index."""
+        tensor = schema.TensorT()
+        tensor.name, tensor.type, tensor.buffer = name.encode(), TYPE.FLOAT32, 0
+        tensor.shape = np.array(shape, np.int32)
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
     def operator(self, code: int, version: int, source: int, target: int) -> Any:
         """Return a new operator of one input and one output, which is in no list yet."""
+        return self._operator(code, version, [source], [target])
+
+    def custom(self, name: str, inputs: list[int], outputs: list[int], options: bytes) -> Any:
+        """Return a new operator that is not TFLite's own, which is in no list yet."""
+        operator = self._operator(OPERATOR.CUSTOM, 1, inputs, outputs)
+        self._model.operatorCodes[-1].customCode = name.encode()
+        operator.customOptions = np.frombuffer(options, np.uint8)
+        return operator
+
+    def _operator(self, code: int, version: int, inputs: list[int], outputs: list[int]) -> Any:
         made = schema.OperatorCodeT()
         made.builtinCode, made.version = code, version
         made.deprecatedBuiltinCode = min(code, 127)  # a byte; larger ones stand in the new field
         self._model.operatorCodes.append(made)
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self._model.operatorCodes) - 1
-        operator.inputs, operator.outputs = [source], [target]
+        operator.inputs, operator.outputs = inputs, outputs
         return operator
+
+    def output_names(self) -> dict[str, int]:
+        """Return the outputs by the names that tensors have, and by those in the signature."""
+        found = {name_of(self.tensors[index]): index for index in self.outputs}
+        for signature in self._model.signatureDefs or ():
+            for entry in signature.outputs or ():
+                found.setdefault(str(entry.name or b"", "utf-8", "replace"), int(entry.tensorIndex))
+        return found
+
+    def set_outputs(self, outputs: Mapping[str, int]) -> None:
+        """Let tensors come out, in this order; signatures call them by these names."""
+        self.outputs = list(outputs.values())
+        for signature in self._model.signatureDefs or ():
+            signature.outputs = [_entry(name, index) for name, index in outputs.items()]
+
+    def set_metadata(self, name: str, content: bytes) -> None:
+        """Put a named entry into the metadata, in place of one of that name."""
+        entries = {bytes(entry.name or b""): entry for entry in self._model.metadata or ()}
+        entry = entries.setdefault(name.encode(), schema.MetadataT())
+        if not entry.buffer:
+            self._model.buffers.append(schema.BufferT())
+            entry.name, entry.buffer = name.encode(), len(self._model.buffers) - 1
+        self._model.buffers[entry.buffer].data = np.frombuffer(content, np.uint8)
+        self._model.metadata = list(entries.values())
 
     def raise_versions(self, least: dict[int, int]) -> None:
         """Say for each kind of operator which version a runtime has to know, at least."""
@@ -122,6 +164,23 @@ class Graph:
         builder = flatbuffers.Builder(len(self._data))
         builder.Finish(self._model.Pack(builder), file_identifier=b"TFL3")
         return _with_archive(bytes(builder.Output()), self._data, files or {})
+
+
+def archived(data: bytes) -> dict[str, bytes]:
+    """Return the associated files of a TFLite file, by name.
+
+    Raises:
+        ModelFileError: The archive that holds them is damaged.
+    """
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return {}
+    return {info.filename: content for info, content in _archive(data).items()}
+
+
+def _entry(name: str, index: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name.encode(), index
+    return entry
 
 
 def _unpacked(data: bytes) -> Any:
