@@ -34,6 +34,10 @@ COMMANDS = {
     "segment": Command("edgecv.apps.segment", "say what every pixel belongs to"),
     "embed": Command("edgecv.apps.embed", "turn faces into vectors, and compare them"),
     "convert": Command("edgecv.apps.convert", "make a model file into one that runs faster"),
+    "quantize": Command("edgecv.apps.quantize", "make a float model INT8, under a contract"),
+    "check": Command(
+        "edgecv.apps.check", "say what a device would run of a model, and why not the rest"
+    ),
     "train": Command("edgecv.apps.train", "train a network by a recipe"),
     "summary": Command("edgecv.apps.summary", "count what a network costs, layer by layer"),
     "weights": Command("edgecv.apps.weights", "take public weights into a network to train"),
@@ -58,6 +62,7 @@ used, into ~/.cache/edgecv (EDGECV_CACHE); EDGECV_ZOO_MIRROR names a folder or a
 from instead.
 
 exit codes: 0 done; 1 something went wrong, and stderr says what; 2 the command line is wrong;
+3 the accuracy contract of `edgecv quantize` is broken, and no model was written;
 130 interrupted (Ctrl-C); 141 the reader of the output went away; 143 terminated (SIGTERM).
 """
 

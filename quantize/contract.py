@@ -1,0 +1,185 @@
+"""The accuracy contract: a quantized model that lost more than allowed is not let out.
+
+The float file and the quantized one are run by the runtime that they are for, on the same labelled
+pictures. Where the drop is larger than the terms allow, the ladder is climbed; where nothing holds,
+the best try is kept for the report, and the caller is told that the contract is broken.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from edgecv.evaluation.record import Evaluation
+from edgecv.types import Array
+
+from . import QUANTIZERS, SUFFIXES
+from .drop import DRAWS, Comparison, Sample, difference, sample
+from .ladder import RESCUES, Rung, Step, best_of, climb, part_of
+from .recipe import QuantRecipe
+from .sensitivity import LayerNoise, layer_noise
+
+LOOKED_AT = 8
+"""Pictures by which layers are compared."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a quantized model may lose.
+
+    Attributes:
+        max_drop: Points (hundredths) that the figure may fall.
+        metric: The figure, a name of `edgecv.quantize.drop.metrics_of`; empty for the task's main.
+        sure: Whether the upper end of the 95 % interval has to hold too, and not only what was
+            measured: with 300 pictures that end is a point or two higher.
+        draws: How often the pictures are drawn anew for the interval.
+        seed: Of the draws.
+    """
+
+    max_drop: float = 1.0
+    metric: str = ""
+    sure: bool = False
+    draws: int = DRAWS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse terms that nothing could be held to."""
+        if not (math.isfinite(self.max_drop) and self.max_drop >= 0):
+            raise ValueError(f"the largest drop is in points, 0 or more, got {self.max_drop}")
+        if self.draws < 1:
+            raise ValueError(f"draws counts from 1, got {self.draws}")
+
+    def hold(self, comparison: Comparison) -> bool:
+        """Tell whether a drop is within the terms."""
+        drop = comparison.drop
+        return (drop.high if self.sure else drop.value) <= self.max_drop
+
+    def sample(self, evaluation: Evaluation) -> Sample:
+        """Draw the terms' figure from an evaluation."""
+        return sample(evaluation, metric=self.metric, draws=self.draws, seed=self.seed)
+
+
+class Tools(NamedTuple):
+    """What the contract is carried out with.
+
+    Attributes:
+        calibrate: Gives a recipe's calibration tensors.
+        evaluate: Runs a model file on the labelled pictures, by the runtime it is for.
+        train: Trains the network for quantization and writes the quantized file; raises an
+            `EdgeCVError` where that cannot be done here.
+        tell: Is told of every step when it is done.
+    """
+
+    calibrate: Callable[[QuantRecipe], Sequence[Array]]
+    evaluate: Callable[[Path], Evaluation]
+    train: Callable[[Path, QuantRecipe], None]
+    tell: Callable[[Step], None]
+
+
+class Made(NamedTuple):
+    """A quantized file and what it is worth."""
+
+    file: Path
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one target.
+
+    Attributes:
+        target: The format.
+        source: The float32 file.
+        made: The best quantized file, which is not to be let out where `held` is false.
+        before: The float model's evaluation.
+        steps: What was tried, in order.
+        best: The step that made the file.
+        held: Whether it is within the terms.
+        noise: Its layers, the noisiest first.
+    """
+
+    target: str
+    source: Path
+    made: Made
+    before: Evaluation
+    steps: tuple[Step, ...]
+    best: Step
+    held: bool
+    noise: tuple[LayerNoise, ...]
+
+    @property
+    def comparison(self) -> Comparison:
+        """The figure of the float model and of the best quantized one."""
+        if self.best.comparison is None:
+            raise ValueError("the best step is one that was tried")
+        return self.best.comparison
+
+
+def fulfil(
+    target: str,
+    source: Path,
+    folder: Path,
+    *,
+    recipe: QuantRecipe,
+    terms: Terms,
+    tools: Tools,
+    rungs: Sequence[Rung] = RESCUES,
+) -> Outcome:
+    """Quantize a float32 file within the terms, or find out what is at fault.
+
+    Args:
+        target: The format, a name of `QUANTIZERS`.
+        source: The float32 file of that format.
+        folder: Where the tries are written to; it is the caller's to throw away.
+        recipe: What is tried first.
+        terms: What may be lost.
+        tools: What is measured with.
+        rungs: What is tried when the recipe does not hold; none to let it be at that.
+
+    Raises:
+        UnknownNameError: No such format, or the evaluation has no such figure.
+        DataError: The calibration or the evaluation pictures are not what they should be.
+        EdgeCVError: The recipe could not be carried out.
+    """
+    quantize = QUANTIZERS.load(target)
+    before = tools.evaluate(source)
+    reference = terms.sample(before)
+    tries: dict[str, Made] = {}
+
+    def attempt(rung: Rung, changed: QuantRecipe) -> Comparison:
+        file = folder / f"{target}-{len(tries)}{SUFFIXES[target]}"
+        if rung.trains:
+            tools.train(file, changed)
+        else:
+            quantize(source, file, tools.calibrate(changed), changed)
+        tries[rung.name] = Made(file, tools.evaluate(file))
+        return difference(reference, terms.sample(tries[rung.name].evaluation))
+
+    def noise(step: Step) -> list[LayerNoise]:
+        tensors = tools.calibrate(recipe)[:LOOKED_AT]
+        return layer_noise(source, tries[step.rung.name].file, tensors)
+
+    def suspects(rung: Rung, step: Step) -> tuple[str, ...]:
+        return part_of([layer.name for layer in noise(step)], rung.worst)
+
+    steps = []
+    for step in climb(recipe, rungs, attempt=attempt, holds=terms.hold, suspects=suspects):
+        tools.tell(step)
+        steps.append(step)
+    best = best_of(steps)
+    return Outcome(
+        target=target,
+        source=source,
+        made=tries[best.rung.name],
+        before=before,
+        steps=tuple(steps),
+        best=best,
+        held=best.holds,
+        noise=tuple(noise(best)),
+    )
