@@ -62,7 +62,7 @@ def publish(files: Mapping[Path, Path]) -> None:
             _make_folders(target.parent, steps)
             steps.ready[target] = _beside(target)
             _move(source, steps.ready[target])
-        for target in filter(Path.exists, files.values()):
+        for target in filter(Path.is_file, files.values()):
             steps.kept[target] = _beside(target)
             target.replace(steps.kept[target])
         for target, ready in steps.ready.items():
