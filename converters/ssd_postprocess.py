@@ -43,20 +43,17 @@ class _Heads(NamedTuple):
 
 
 def add_postprocess(
-    data: bytes, spec: ModelSpec, *, class_wise: bool = False, least: float = LEAST
+    data: bytes, spec: ModelSpec, *, least: float = LEAST
 ) -> tuple[bytes, ModelSpec]:
     """Return an SSD's TFLite file with its decoding inside, and the spec that reads it.
 
-    The best class of an anchor counts, and boxes suppress each other whatever their class: as
+    The best class of an anchor counts, and boxes suppress each other whatever their class: what
     `decoders.ssd` does without its option class_wise, and a little less than it finds with it.
     Integer heads stay so up to the scores' activation; the operator itself works in float32.
 
     Args:
         data: A whole file with the outputs "boxes" and "scores".
         spec: What they mean; its decoder is "ssd".
-        class_wise: Let boxes of one class suppress each other alone, in all classes of an anchor,
-            not in its best one only. With many classes that takes longer than the network, unless
-            `least` is raised to 0.05 or so.
         least: The score below which detections never come out, whatever is asked for later.
 
     Returns:
@@ -67,7 +64,7 @@ def add_postprocess(
         SpecError: The spec is that of another decoder, or does not fit the file.
         ModelFileError: The file is damaged, or its outputs are of types that have no operators.
     """
-    options = {**_options(spec), "class_wise": class_wise}
+    options = _options(spec)
     graph = Graph(data)
     heads = _heads(graph, spec, options)
     anchors = _anchors(graph, spec, options, heads.rows)
@@ -166,7 +163,7 @@ def _operator_options(options: Mapping[str, Any], classes: int, least: float) ->
         "max_detections": int(options["limit"]),
         "max_classes_per_detection": 1,
         "detections_per_class": int(options["limit"]),
-        "use_regular_nms": bool(options["class_wise"]),
+        "use_regular_nms": False,  # the other way leaves out the last class, in LiteRT 2.3
         "nms_score_threshold": float(least),
         "nms_iou_threshold": float(options["overlap"]),
         "num_classes": classes,

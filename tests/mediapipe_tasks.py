@@ -8,6 +8,7 @@ score], or its detections as [name, score, left, top, right, bottom]; or what th
 
 import json
 import sys
+from pathlib import Path
 
 import mediapipe as mp
 import numpy as np
@@ -38,8 +39,7 @@ def detection(found):
 
 
 def metadata(model):
-    with open(model, "rb") as file:
-        whole = schema_py_generated.ModelT.InitFromPackedBuf(file.read(), 0)
+    whole = schema_py_generated.ModelT.InitFromPackedBuf(Path(model).read_bytes(), 0)
     entries = {bytes(entry.name): entry.buffer for entry in whole.metadata}
     data = bytes(whole.buffers[entries[b"TFLITE_METADATA"]].data)
     assert schema.ModelMetadata.ModelMetadataBufferHasIdentifier(data, 0)
