@@ -28,8 +28,9 @@ the device: npu, gpu, openvino (the CPU), openvino:DEVICE by OpenVINO, for .xml,
 tensorrt, cuda, qnn, onnx (the CPU) by ONNX Runtime, for .onnx.
 
 "caution" stands before what the rules leave open, "inferred" behind limits that are not published:
-they were learned from files that Coral compiled and from what its engineers said. What no rule says, such as activations that are too
-large for the chip, only the compiler tells: `edgecv convert --to coral` runs it.
+they were learned from files that Coral compiled and from what its engineers said. What no rule
+says, such as activations that are too large for the chip, only the compiler tells: `edgecv convert
+--to coral` runs it.
 
 exit codes: 0 checked, whatever came out; with --strict 1 if any operator but the detectors'
 TFLite_Detection_PostProcess, which is made for the CPU, is left to the CPU.

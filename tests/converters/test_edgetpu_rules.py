@@ -73,7 +73,7 @@ NOT_TAKEN = {
     "integers": (make("MUL", data(1, dtype="INT32"), gives=data(1, dtype="INT32")), "INT32"),
     "no scale": (make("RELU", data(1, 8, scales=0), gives=ROW), "x has no scale"),
     "open batch": (make("RELU", data(None, 8), gives=data(None, 8)), OPEN),
-    "four axes": (make("RELU", data(2, 8, 8, 4), gives=data(2, 8, 8, 4)), "2x8x8x4 has more than 3"),
+    "four axes": (make("RELU", data(2, 8, 8, 4), gives=data(2, 8, 8, 4)), "2x8x8x4 has more"),
     "computed weights": (make("CONV_2D", PICTURE, PICTURE, gives=PICTURE), "x is computed"),
     "newer than the compiler": (make("CONV_2D", *CONV, gives=PICTURE, version=6), "knows 5"),
     "fused": (make("MAX_POOL_2D", PICTURE, gives=PICTURE, fusedActivationFunction=1), "is fused"),
