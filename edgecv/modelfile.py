@@ -14,7 +14,10 @@ from edgecv.errors import ModelFileError, SpecError, unknown_name
 from edgecv.spec import ModelSpec
 
 SUFFIXES = (".tflite", ".onnx", ".xml", ".keras")
-SPEC_NAME = "edgecv.json"
+SPEC_NAME, CARD_NAME = "edgecv.json", "edgecv_card.json"
+SPEC_KEY, CARD_KEY = "edgecv", "edgecv_card"
+"""What the spec and the card are called in archives, and in ONNX and OpenVINO files."""
+
 KERAS_MEMBERS = ("config.json", "model.weights.h5")
 EDGETPU_OPERATOR = "edgetpu-custom-op"
 
@@ -100,7 +103,7 @@ def embedded_spec(path: Path) -> ModelSpec | None:
         text: str | None = sidecar.read_text(encoding="utf-8")
     else:
         origin = path
-        text = _READERS[path.suffix](path)
+        text = _text(path, SPEC_NAME, SPEC_KEY)
     if text is None:
         return None
     try:
@@ -110,6 +113,36 @@ def embedded_spec(path: Path) -> ModelSpec | None:
         return ModelSpec.from_dict(values, folder=path.parent)
     except (SpecError, TypeError, ValueError) as error:
         raise SpecError(f"the spec in {origin}: {error}") from error
+
+
+def embedded_card(path: Path) -> dict[str, Any]:
+    """Return how the model in a file came about, as JSON values; empty where it does not say.
+
+    TFLite and Keras keep the card as `edgecv_card.json` in their archives, ONNX in `metadata_props`
+    and OpenVINO in `rt_info`, both under the key `edgecv_card`.
+
+    Raises:
+        ModelFileError: There is one, and it is no JSON object; or the file is damaged.
+    """
+    text = _text(path, CARD_NAME, CARD_KEY)
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: the card inside is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{path}: the card inside is no JSON object")
+    return found
+
+
+def _text(path: Path, name: str, key: str) -> str | None:
+    """Return what a file carries: a member of its archive, or a value under a key."""
+    if path.suffix in (".keras", ".tflite"):
+        return _member(path, name)
+    if path.suffix == ".onnx":
+        return _onnx_property(path, key)
+    return _openvino_info(path, key) if path.suffix == ".xml" else None
 
 
 def embedded_labels(path: Path) -> tuple[str, ...]:
@@ -126,29 +159,29 @@ def embedded_labels(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines)
 
 
-def _member_spec(path: Path) -> str | None:
+def _member(path: Path, name: str) -> str | None:
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
-        if SPEC_NAME not in archive.namelist():
+        if name not in archive.namelist():
             return None
-        return archive.read(SPEC_NAME).decode("utf-8", "replace")
+        return archive.read(name).decode("utf-8", "replace")
 
 
-def _openvino_spec(path: Path) -> str | None:
+def _openvino_info(path: Path, key: str) -> str | None:
     try:
-        found = ElementTree.parse(path).getroot().find("rt_info/edgecv")
+        found = ElementTree.parse(path).getroot().find(f"rt_info/{key}")
     except ElementTree.ParseError as error:
         raise ModelFileError(f"{path} is cut short or damaged: {error}") from error
     return None if found is None else found.get("value")
 
 
-def _onnx_spec(path: Path) -> str | None:
+def _onnx_property(path: Path, key: str) -> str | None:
     """Walk the outermost fields of a ModelProto; `metadata_props` is field 14 (onnx.proto)."""
     for number, value in _fields(path.read_bytes(), path):
         if number == 14:
             entry = {n: bytes(v) for n, v in _fields(value, path)}
-            if entry.get(1) == b"edgecv":
+            if entry.get(1) == key.encode():
                 return entry.get(2, b"").decode("utf-8", "replace")
     return None
 
@@ -184,11 +217,3 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-
-
-_READERS: dict[str, Any] = {
-    ".keras": _member_spec,
-    ".tflite": _member_spec,
-    ".onnx": _onnx_spec,
-    ".xml": _openvino_spec,
-}

@@ -11,10 +11,8 @@ from typing import Any
 import keras
 
 from edgecv.cache import atomic_path
-from edgecv.modelfile import SPEC_NAME
+from edgecv.modelfile import CARD_NAME, SPEC_NAME, embedded_card
 from edgecv.spec import ModelSpec
-
-CARD_NAME = "edgecv_card.json"
 
 
 def save_model(
@@ -57,8 +55,4 @@ def _uncompiled(model: keras.Model) -> keras.Model:
 
 def read_card(path: Path) -> dict[str, Any]:
     """Return the card inside a `.keras` file; empty where there is none."""
-    with zipfile.ZipFile(path) as archive:
-        if CARD_NAME not in archive.namelist():
-            return {}
-        found: dict[str, Any] = json.loads(archive.read(CARD_NAME))
-    return found
+    return embedded_card(path)
