@@ -91,7 +91,7 @@ def verdict_lines(card: Mapping[str, Any]) -> list[str]:
     lines = [
         f"INT8: {values['metric']} {before['value']:.4f} -> {after['value']:.4f}, "
         f"{lost(drop['value'])} ({interval(drop['low'], drop['high'])}) on "
-        f"{values['items']} items of {values['evaluation']['folder']}",
+        f"{values['items']} {_items(values['metric'])} of {values['evaluation']['folder']}",
         f"contract: at most {values['max_drop']:g} points"
         f"{' at the upper end of the interval' if values['sure'] else ''}: "
         f"{'held' if values['held'] else 'BROKEN'}{_doubt(values)}",
@@ -127,6 +127,10 @@ def recipe_line(recipe: Mapping[str, Any]) -> str:
     if kept := recipe["keep_float"]:
         parts.append(f"{len(kept)} layers in float")
     return ", ".join(parts)
+
+
+def _items(metric: str) -> str:
+    return "pairs" if metric == "accuracy" or metric.startswith("tar@") else "pictures"
 
 
 def _doubt(values: Mapping[str, Any]) -> str:

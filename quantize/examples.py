@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -18,7 +19,7 @@ from edgecv.evaluation.record import Evaluation
 from edgecv.evaluation.verification import VerificationEvaluation
 from edgecv.image import read_image
 from edgecv.model import Model
-from edgecv.types import Array, Image
+from edgecv.types import Array, Image, Size
 
 COUNT = 6
 SIDE = 360
@@ -134,8 +135,10 @@ def _drawn(side: Side, item: Any, index: int) -> Image:
         return _pair(item, float(evaluation.similarity[index]))
     image = read_image(item.file)
     if isinstance(evaluation, ClassificationEvaluation):
-        return _shrunk(side.model(image).draw(image))
-    return _shrunk(_shown(side, index).draw(image))
+        canvas = _fitted(image)  # names are written large enough on small pictures too
+        result = replace(side.model(image), frame=Size(*canvas.shape[:2]))
+        return result.draw(canvas)
+    return _fitted(_shown(side, index).draw(image))
 
 
 def _pair(pair: Pair, similarity: float) -> Image:
@@ -147,10 +150,8 @@ def _pair(pair: Pair, similarity: float) -> Image:
     return canvas
 
 
-def _shrunk(image: Image) -> Image:
+def _fitted(image: Image) -> Image:
     height, width = image.shape[:2]
     factor = SIDE / max(height, width)
-    if factor >= 1:
-        return image
     size_wh = max(1, round(width * factor)), max(1, round(height * factor))
     return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
