@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from edgecv.quantize.card import verdict_lines
+
 from edgecv import modelfile, rewritten, zoo
 from edgecv.errors import DeviceError, SpecError
 from edgecv.model import complete_spec
@@ -47,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
             f"TFLite on the CPU runs it as int8, which is faster: {form}{made} "
             f"({rewritten.SWITCH}=0 turns that off)"
         )
-    print("\n\n".join([*parts, _known(path, found)]))
+    parts.append(_known(path, found))
+    if lines := verdict_lines(modelfile.embedded_card(path)):
+        parts.append("\n".join(lines))
+    print("\n\n".join(parts))
     return 0
 
 

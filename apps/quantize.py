@@ -22,7 +22,7 @@ from edgecv.training.errors import RecipeError
 from .common import UsageError, warn
 from .eval import DETECTOR, MEASURES, Measure
 from .options import add_spec_options, count, names, spec_changes
-from .quantize_data import KINDS, check_known, check_layout, limited, way
+from .quantize_data import KINDS, can_become, check_known, check_layout, limited
 from .together import check_free, publish, work_folder
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _targets(path: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     for target in wanted:
         if target not in QUANTIZERS:
             raise UsageError(str(unknown_name("format", target, QUANTIZERS)))
-        can = [suffix for suffix in KINDS if way(suffix, target) is not None]
+        can = [suffix for suffix in KINDS if can_become(suffix, target)]
         if path.suffix not in can:
             raise UsageError(
                 f"{path.name} cannot become {target}: files that can are {', '.join(can)}"

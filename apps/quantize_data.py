@@ -27,15 +27,9 @@ KINDS: Mapping[str, str] = {
 """What files are, by their ending."""
 
 
-def way(suffix: str, target: str) -> str | None:
-    """Return the entry of `CONVERTERS` that leads from a file to a format.
-
-    Empty where the file is of that format already; None where nothing leads there.
-    """
-    if KINDS[suffix] == target:
-        return ""
-    name = f"{KINDS[suffix]}>{target}"
-    return name if name in CONVERTERS else None
+def can_become(suffix: str, target: str) -> bool:
+    """Tell whether a file of that ending is of a format, or can be converted to it."""
+    return KINDS[suffix] == target or f"{KINDS[suffix]}>{target}" in CONVERTERS
 
 
 def limited(data: Any, limit: int | None) -> Data:

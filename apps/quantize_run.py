@@ -32,7 +32,7 @@ from edgecv.spec import ModelSpec
 from edgecv.types import Array
 from edgecv.zoo import checksums
 
-from .quantize_data import step_line, way
+from .quantize_data import KINDS, step_line
 
 if TYPE_CHECKING:
     from .quantize import Job
@@ -135,7 +135,7 @@ def _outcome(
     pictures: Sequence[Path],
 ) -> Outcome:
     print(f"{target}:", flush=True)
-    source = _float_file(job.path, target, folder)
+    source = _float_file(job, target, folder)
 
     def calibrate(recipe: QuantRecipe) -> list[Array]:
         if recipe.samples > job.recipe.samples >= len(pictures):
@@ -170,13 +170,22 @@ def _used(pictures: Sequence[Path], recipe: QuantRecipe) -> Sequence[Path]:
     return choose(pictures, count=recipe.samples, seed=recipe.seed)
 
 
-def _float_file(path: Path, target: str, folder: Path) -> Path:
-    """Return the float32 file of a format: the model itself, or what it is converted to."""
-    name = way(path.suffix, target)
-    if not name:
-        return path
+def _float_file(job: Job, target: str, folder: Path) -> Path:
+    """Return the float32 file of a format: the model itself, or what it is converted to.
+
+    From Keras every format is made through one TFLite file: TensorFlow works once.
+    """
+    kind = KINDS[job.path.suffix]
     made = folder / f"{target}-float{SUFFIXES[target]}"
-    CONVERTERS.load(name)(path, made, precision="fp32")
+    if kind == target:
+        return job.path
+    if made.exists():
+        return made
+    through_tflite = kind == "keras" and target != "tflite"
+    source = _float_file(job, "tflite", folder) if through_tflite else job.path
+    name = f"{KINDS[source.suffix]}>{target}"
+    CONVERTERS.load(name)(source, made, precision="fp32")
+    embed(made, spec=job.spec, card=None)
     return made
 
 

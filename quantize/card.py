@@ -98,8 +98,8 @@ def verdict_lines(card: Mapping[str, Any]) -> list[str]:
         f"recipe: {recipe_line(values['recipe'])}, {values['calibration']['files']} pictures of "
         f"{values['calibration']['folder']} ({values['rung']})",
     ]
-    if skipped := len(values["ladder"]) - 1:
-        lines.append(f"ladder: {skipped} rungs above what was asked for; {_trail(values)}")
+    if trail := _trail(values):
+        lines.append(f"tried before: {trail}")
     return lines
 
 
@@ -139,8 +139,8 @@ def _doubt(values: Mapping[str, Any]) -> str:
 
 
 def _trail(values: Mapping[str, Any]) -> str:
-    tried = [step for step in values["ladder"] if "drop" in step]
-    return ", ".join(f"{step['rung']} {step['drop']['value']:.2f}" for step in tried)
+    others = [one for one in values["ladder"] if "drop" in one and one["rung"] != values["rung"]]
+    return ", ".join(f"{one['rung']} (drop {one['drop']['value']:.2f})" for one in others)
 
 
 def _figure(figure: Interval | Drop) -> dict[str, float]:

@@ -17,7 +17,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto
 h1 { font-size: 1.5rem } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-top: 1px solid #ccc;
        padding-top: 1rem } h3 { font-size: 1rem; margin-top: 1.5rem }
 table { border-collapse: collapse } td, th { padding: .15rem .8rem .15rem 0; text-align: left;
-       vertical-align: top } td.n { text-align: right; font-variant-numeric: tabular-nums }
+       vertical-align: top } td.n { text-align: right; font-variant-numeric: tabular-nums;
+       white-space: nowrap }
 img, svg { max-width: 100%; height: auto } figure { display: inline-block; margin: 0 1rem 1rem 0;
        vertical-align: top } figcaption { font-size: .85rem; color: #555; max-width: 45rem;
        overflow-wrap: anywhere }

@@ -75,7 +75,7 @@ def _summary(chapters: Sequence[Chapter]) -> list[tuple[str, ...]]:
                 f"{found.after.value:.4f}",
                 f"{found.drop.value:.2f} points",
                 f"({interval(found.drop.low, found.drop.high)})",
-                f"{sizes[0] / 1e6:.2f} MB to {sizes[1] / 1e6:.2f} MB",
+                f"{sizes[0] / 1e3:.0f} to {sizes[1] / 1e3:.0f} kB",
                 f"{sizes[1] / sizes[0]:.2f} x",
                 *_speed(chapter.latency),
             )
@@ -87,7 +87,7 @@ def _speed(latency: Mapping[str, float]) -> tuple[str, str]:
     if not latency:
         return "not measured", ""
     before, after = latency["float"], latency["int8"]
-    return f"{before:.2f} ms to {after:.2f} ms", f"{before / after:.2f} x as fast"
+    return f"{before:.2f} to {after:.2f} ms", f"{before / after:.2f} x as fast"
 
 
 def _how(terms: Terms) -> str:

@@ -137,7 +137,7 @@ def test_a_broken_contract_says_so(contract, workshop) -> None:
     card = quantization_card(outcome, FEW, calibration=FACTS, evaluation=FACTS, versions={})
     lines = verdict_lines({SECTION: card})
     assert lines[1] == "contract: at most 1 points: BROKEN"
-    assert lines[3].startswith("ladder: 1 rungs above what was asked for; as asked for ")
+    assert lines[3].startswith("tried before: percentile (drop ")
 
 
 @pytest.mark.parametrize("card", [{}, {"quantization": 3}, {"quantization": {}}, {"training": {}}])
