@@ -1,22 +1,44 @@
-"""`edgecv convert`: a model file made into another one that devices run better."""
+"""`edgecv convert`: a model file made into others that devices run better."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from edgecv.converters import PRECISIONS, SUFFIXES
+from edgecv.quantize.recipe import ENDS, QuantRecipe, read_recipe
 
 from edgecv import modelfile, rewritten, zoo
 from edgecv.errors import ModelFileError, OutputError, SpecError
 from edgecv.model import complete_spec
 from edgecv.spec import ModelSpec
+from edgecv.training.errors import RecipeError
 from edgecv.zoo import checksums
 
 from .common import UsageError, warn
+from .options import add_spec_options, count, names, spec_changes
+from .together import check_free
 
 EPILOG = """\
+From Keras (.keras, .h5, or the folder of a SavedModel) a file becomes TFLite, OpenVINO's IR and
+ONNX, from TFLite OpenVINO's and ONNX, from ONNX OpenVINO's. Inputs and outputs keep their names;
+the spec (labels, normalisation, anchors, licence) and the card go into every file. fp16 halves what
+weights take, dynamic (TFLite) quarters it, int8 does arithmetic with integers and wants pictures
+to find the ranges of values on: --calibration. What int8 costs the task, `edgecv quantize` says,
+and holds to a limit.
+
+At the end the same photographs (--photos, else those of --calibration, else made-up ones) go
+through the model and through every file made of it; how far the outputs and the results are apart
+is printed, and written with --report. A float32 file that is far off is refused. All files appear
+at the end, or none does.
+
+--postprocess puts the decoding of classifiers and SSDs into the file, as MediaPipe, Coral's
+libraries (TFLite) and OpenVINO Model API want it.
+
 Models of TensorFlow 1's time (SSD-MobileNet, MobileNet and most others of Coral's tutorials) are
 uint8 with one scale a tensor. Today's kernels are slow with those, and about twice as fast with
 int8 and one scale a channel, which is what --to tflite --int8 makes of them. Nothing is trained,
@@ -24,83 +46,280 @@ no pictures are asked for: activations keep their scales, and weights keep their
 symmetric scale can hold them. The input stays uint8 and every tensor its name, so that programs
 need not change; labels and metadata are kept, and the spec is put in. Before anything is written
 to its name, both files are run on the same made-up pictures; ones that do not agree are refused.
-
-What is not uint8 (float32, int8, files compiled for the Edge TPU) is refused with the reason. The
-Edge TPU itself gains nothing: its compiler takes the uint8 file.
+The Edge TPU itself gains nothing by that: its compiler takes the uint8 file.
 
 examples:
+  edgecv convert run/best.keras --to tflite,openvino,onnx --out export/
+  edgecv convert run/best.keras --to tflite,onnx --precision fp16,int8 \\
+      --calibration flowers/train --out export/ --report export/parity.json
+  edgecv convert saved_model/ --to openvino --task classification --decoder classifier --out ir/
   edgecv convert ssd_mobilenet_v1_coco_int8 --to tflite --int8 --out fast/
-  edgecv convert old.tflite --to tflite --int8 --out fast/ --force
   edgecv convert old.tflite --to tflite --int8 --inputs int8 --out fast/   saves one operator more
-  edgecv detect street.jpg --model fast/old_per_channel.tflite
+  edgecv convert mine_int8.tflite --to coral --out tpu/                    needs edgetpu_compiler
 """
 SUFFIX = "_per_channel"
+
+KINDS: Mapping[str, str] = {
+    ".h5": "keras", ".keras": "keras", ".onnx": "onnx", ".tflite": "tflite", ".xml": "openvino",
+}  # fmt: skip
+"""What files are, by their ending; a folder is a SavedModel, which counts as Keras."""
+
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "keras": ("coral", "onnx", "openvino", "tflite"),
+    "onnx": ("onnx", "openvino"),
+    "openvino": ("openvino",),
+    "tflite": ("coral", "onnx", "openvino", "tflite"),
+}
+"""What can be made of each kind. Of its own format a file is made int8 and nothing else."""
+
+ALL_PRECISIONS = ("fp32", "fp16", "dynamic", "int8")
+
+
+class Step(NamedTuple):
+    """One file to be.
+
+    Attributes:
+        format: "tflite", "openvino", "onnx" or "coral".
+        precision: One of `ALL_PRECISIONS`.
+        file: Its name.
+    """
+
+    format: str
+    precision: str
+    file: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file with those that belong to it."""
+        pair = self.file.suffix == ".xml"
+        return (self.file, self.file.with_suffix(".bin")) if pair else (self.file,)
+
+
+class Job(NamedTuple):
+    """What is to be done.
+
+    Attributes:
+        path: The model.
+        kind: What it is, a value of `KINDS`.
+        spec: What its tensors mean; None where nothing says so.
+        steps: The files to be.
+        recipe: How int8 is made.
+    """
+
+    path: Path
+    kind: str
+    spec: ModelSpec | None
+    steps: tuple[Step, ...]
+    recipe: QuantRecipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="NAME|FILE", help="a name of `edgecv models`, or a file")
     parser.add_argument(
-        "--to", required=True, choices=sorted({to for _, to in CONVERSIONS}), help="the new format"
-    )
+        "model", metavar="NAME|FILE",
+        help="a name of `edgecv models`, a file, or the folder of a SavedModel",
+    )  # fmt: skip
+    known = sorted({to for targets in TARGETS.values() for to in targets})
     parser.add_argument(
-        "--int8", action="store_true", help="weights and activations in 8 bits, with a sign"
-    )
+        "--to", required=True, type=names, metavar="FORMATS",
+        help=f"one or more of {', '.join(known)}, with commas between them",
+    )  # fmt: skip
     parser.add_argument(
-        "--inputs",
-        choices=("uint8", "int8"),
-        default="uint8",
-        help="what the new file takes (default: uint8, a picture's own bytes)",
-    )
+        "--precision", type=names, default=(), metavar="P",
+        help=f"one or more of {', '.join(ALL_PRECISIONS)} (default: fp32)",
+    )  # fmt: skip
+    parser.add_argument("--int8", action="store_true", help="the same as --precision int8")
     parser.add_argument(
-        "--out",
-        required=True,
-        type=Path,
-        metavar="DIR",
-        help=f"the folder to write NAME{SUFFIX}.tflite into; it is made where it is not there",
+        "--out", required=True, type=Path, metavar="DIR",
+        help="the folder to write NAME_PRECISION.* into; it is made where it is not there",
+    )  # fmt: skip
+    parser.add_argument("--force", action="store_true", help="replace files that are there")
+    parser.add_argument(
+        "--postprocess", action="store_true",
+        help="put softmax, or boxes and their suppression, into the files (TFLite, OpenVINO)",
+    )  # fmt: skip
+    _add_int8(parser)
+    _add_proof(parser)
+    add_spec_options(parser)
+
+
+def _add_int8(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("int8")
+    group.add_argument(
+        "--calibration", type=Path, metavar="DIR",
+        help="pictures to find the ranges of values on, 100 or more",
+    )  # fmt: skip
+    group.add_argument("--recipe", type=Path, metavar="FILE", help="a .toml or .json file")
+    group.add_argument(
+        "--samples", type=count("pictures"), metavar="N", help="calibrate with N pictures"
     )
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    group.add_argument("--seed", type=int, metavar="N", help="which pictures")
+    group.add_argument(
+        "--inputs", choices=ENDS,
+        help="what a TFLite file takes (default: int8; of old uint8 files: uint8)",
+    )  # fmt: skip
+    group.add_argument("--outputs", choices=ENDS, help="what a TFLite file gives (default: int8)")
+
+
+def _add_proof(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("proof")
+    group.add_argument(
+        "--photos", type=Path, metavar="DIR", help="pictures to compare the files on"
+    )
+    group.add_argument(
+        "--compare", type=count("pictures"), default=16, metavar="N",
+        help="compare on N pictures (default: 16)",
+    )  # fmt: skip
+    group.add_argument("--report", type=Path, metavar="FILE", help="write the comparison as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert one model, and say what became of it."""
     named = args.model in zoo.names()
     path = zoo.fetch(args.model) if named else Path(args.model)
-    modelfile.check(path)
-    known = [to for suffix, to in CONVERSIONS if suffix == path.suffix]
-    if args.to not in known:
-        raise ModelFileError(
-            f"{path.name} cannot be converted to {args.to}: files that can are "
-            f"{', '.join(sorted(suffix for suffix, to in CONVERSIONS if to == args.to))}"
+    kind = _kind(path)
+    precisions = _precisions(args)
+    _check_targets(path, kind, args.to)
+    if kind == "tflite" and "tflite" in args.to and args.calibration is None:
+        return tflite_to_tflite(path, args, precisions)
+    job = Job(path, kind, _spec(path, args), _steps(path, kind, args, precisions), _recipe(args))
+    _check(job, args)
+    check_free(
+        [*(file for step in job.steps for file in step.files), *filter(None, [args.report])],
+        force=args.force,
+    )
+    from . import convert_run  # what is wrong is said before what converts is imported
+
+    return convert_run.convert(job, args)
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise ModelFileError(f"{path} is no SavedModel: there is no saved_model.pb in it")
+        return "keras"
+    if path.suffix != ".h5":
+        modelfile.check(path)
+    elif not path.is_file():
+        raise ModelFileError(f"cannot read {path}: No such file or directory")
+    return KINDS[path.suffix]
+
+
+def _precisions(args: argparse.Namespace) -> tuple[str, ...]:
+    wanted = (*args.precision, *(("int8",) if args.int8 else ()))
+    for precision in wanted:
+        if precision not in ALL_PRECISIONS:
+            raise UsageError(f"no precision {precision!r}; there are {', '.join(ALL_PRECISIONS)}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _check_targets(path: Path, kind: str, wanted: Sequence[str]) -> None:
+    for target in wanted:
+        if target not in {to for targets in TARGETS.values() for to in targets}:
+            raise UsageError(f"no format {target!r}; there are {', '.join(TARGETS['keras'])}")
+        if target not in TARGETS[kind]:
+            can = [suffix for suffix, other in KINDS.items() if target in TARGETS[other]]
+            raise ModelFileError(
+                f"{path.name} cannot be converted to {target}: files that can are {', '.join(can)}"
+            )
+
+
+def _steps(
+    path: Path, kind: str, args: argparse.Namespace, precisions: Sequence[str]
+) -> tuple[Step, ...]:
+    """Return the files to be; a precision that a format does not have is left out for it.
+
+    Raises:
+        UsageError: That leaves a format without any, or a float file would be made of its like.
+    """
+    steps = []
+    for target in dict.fromkeys(args.to):
+        known = ("int8",) if target == "coral" else (*PRECISIONS[target], "int8")
+        if target == kind:
+            known = ("int8",)
+        wanted = [p for p in precisions or ("fp32",) if p in known]
+        wanted = ["int8"] if target == "coral" else wanted
+        if not wanted:
+            raise UsageError(f"from {path.name} to {target} there is {', '.join(known)}")
+        for precision in wanted:
+            ending = "_edgetpu.tflite" if target == "coral" else SUFFIXES[target]
+            steps.append(Step(target, precision, args.out / f"{path.stem}_{precision}{ending}"))
+    return tuple(steps)
+
+
+def _check(job: Job, args: argparse.Namespace) -> None:
+    """Refuse what would fail after minutes.
+
+    Raises:
+        UsageError: Pictures are wanted and not given, or the other way round.
+        SpecError: Pictures cannot be prepared, as nothing is known of the model's input.
+    """
+    compiled_alone = job.kind == "tflite" and all(s.format == "coral" for s in job.steps)
+    wants = any(step.precision == "int8" for step in job.steps) and not compiled_alone
+    if wants and args.calibration is None:
+        raise UsageError(
+            "int8 wants pictures to find the ranges of values on, such as those that the model was "
+            "trained on: --calibration DIR"
         )
-    return CONVERSIONS[path.suffix, args.to](path, args)
+    if args.calibration is not None and not wants:
+        raise UsageError("--calibration is for int8: add it to --precision")
+    if job.spec is None and (wants or args.postprocess or args.photos):
+        raise SpecError(
+            f"{job.path.name} says nothing of its task, without which no picture can be prepared "
+            "for it: give --task and --decoder, or put a spec beside it"
+        )
 
 
-def tflite_to_tflite(path: Path, args: argparse.Namespace) -> int:
+def _recipe(args: argparse.Namespace) -> QuantRecipe:
+    try:
+        recipe = read_recipe(args.recipe) if args.recipe else QuantRecipe()
+        given = {name: getattr(args, name) for name in ("samples", "seed", "inputs", "outputs")}
+        return replace(recipe, **{name: v for name, v in given.items() if v is not None})
+    except RecipeError as error:
+        raise UsageError(str(error)) from error
+
+
+def tflite_to_tflite(path: Path, args: argparse.Namespace, precisions: Sequence[str]) -> int:
     """Rewrite an old uint8 file to int8 with one scale a channel."""
-    if not args.int8:
-        raise UsageError("from TFLite to TFLite there is one conversion: add --int8")
+    if tuple(precisions) != ("int8",) or tuple(args.to) != ("tflite",):
+        raise UsageError(
+            "from TFLite to TFLite there is one conversion: add --int8 (and --calibration DIR for "
+            "a file of floats)"
+        )
+    inputs = args.inputs or "uint8"
+    if inputs == "float32" or args.outputs:
+        raise UsageError("of an old uint8 file the input is uint8 or int8, and outputs stay uint8")
     target = args.out / f"{path.stem}{SUFFIX}.tflite"
     if target.exists() and not args.force:
         raise OutputError(f"{target} is there already: --force replaces it")
-    spec = _spec(path, args.model if args.model in zoo.names() else None, target.stem)
+    spec = _rewritten_spec(path, args, target.stem)
     files = {modelfile.SPEC_NAME: json.dumps(spec.to_dict()).encode()} if spec else {}
     rewrite = rewritten.REWRITERS.load("tflite")
-    agreement = rewrite(path, target, int8_inputs=args.inputs == "int8", files=files)
+    agreement = rewrite(path, target, int8_inputs=inputs == "int8", files=files)
     print(_report(path, target, agreement, spec))
     return 0
 
 
-def _spec(path: Path, name: str | None, made: str) -> ModelSpec | None:
-    """Return what is known of a file, for the one that is made of it; None where nothing is."""
-    try:
-        spec = complete_spec(path, zoo.spec(name) if name else None, None)
-    except SpecError as error:
-        warn(f"the new file gets no spec: {error}")
+def _rewritten_spec(path: Path, args: argparse.Namespace, made: str) -> ModelSpec | None:
+    spec = _spec(path, args)
+    if spec is None:
         return None
     origin = f"Rewritten to int8, a scale a channel, from {path.name} ({checksums.compute(path)})."
     return spec.with_changes(name=made, notes=f"{spec.notes} {origin}".strip())
+
+
+def _spec(path: Path, args: argparse.Namespace) -> ModelSpec | None:
+    """Return what is known of a file, for those that are made of it; None where nothing is."""
+    found = zoo.spec(args.model) if args.model in zoo.names() else None
+    changes = spec_changes(args, args.task or "")
+    try:
+        return complete_spec(path, found, changes or None)
+    except SpecError as error:
+        if changes:
+            raise
+        warn(f"the new file gets no spec: {error}")
+        return None
 
 
 def _report(path: Path, target: Path, agreement: Any, spec: ModelSpec | None) -> str:
@@ -114,9 +333,3 @@ def _report(path: Path, target: Path, agreement: Any, spec: ModelSpec | None) ->
         f"spec       {said}\n"
         "`edgecv eval` measures what that does to the accuracy"
     )
-
-
-CONVERSIONS: Mapping[tuple[str, str], Callable[[Path, argparse.Namespace], int]] = {
-    (".tflite", "tflite"): tflite_to_tflite,
-}
-"""What can be made of what: (suffix, format) -> the function that does it."""

@@ -7,7 +7,6 @@ ONNX: `metadata_props`. OpenVINO: `rt_info`, with Model API's `model_info` besid
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

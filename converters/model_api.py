@@ -4,8 +4,9 @@ Source of all names and values: openvino-model-api 0.4, `model_api/models/parame
 `model_api/models/types.py`. Lists are words with spaces between them, so that a label is one word.
 
 What it can read: classifiers, and detectors whose last operator is `DetectionOutput`
-(`openvino_detection`). It has no decoder for an SSD's raw heads, nor for heatmaps of people, masks in
-the order of axes that they have here or of faces: those files say how a picture is prepared, and no more.
+(`openvino_detection`). It has no decoder for an SSD's raw heads, for heatmaps of people or for
+faces, and wants masks in another order of axes: those files say how a picture is prepared, and no
+more.
 """
 
 from __future__ import annotations

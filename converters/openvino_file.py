@@ -1,4 +1,4 @@
-"""Models of other formats read by OpenVINO and written as its IR: a pair of files, the same each time."""
+"""OpenVINO's IR, of what it reads in other formats: a pair of files, the same each time."""
 
 from __future__ import annotations
 
