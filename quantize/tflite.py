@@ -16,10 +16,13 @@ from edgecv.progress import Report, silent
 from edgecv.tflitegraph import Graph
 from edgecv.types import Array
 
+from .bias import Shifts
 from .ranges import find_ranges
 from .recipe import QuantRecipe
 from .samples import check_tensors
+from .tflite_bias import correct_biases
 from .tflite_plan import check_graph, make_plan, observed
+from .tflite_prepare import prepared
 from .tflite_run import Taps
 from .tflite_write import write
 
@@ -52,12 +55,13 @@ def quantize(
     except OSError as error:
         raise ModelFileError(f"cannot read {source}: {error.strerror or error}") from error
     try:
+        data = prepared(data)
         graph = Graph(data)
         check_graph(graph, recipe)
     except ModelFileError as error:
         raise ModelFileError(f"{source.name} cannot be quantized: {error}") from error
     check_tensors(source, tensors, [int(s) for s in graph.tensors[graph.inputs[0]].shape])
-    made = quantized(data, list(tensors), recipe, report=report or silent)
+    made = quantized(data, tensors, recipe, report=report or silent)
     Taps(made)(tensors[0])
     with atomic_path(target) as temporary:
         temporary.write_bytes(made)
@@ -66,7 +70,7 @@ def quantize(
 def quantized(
     data: bytes, tensors: Sequence[Array], recipe: QuantRecipe, *, report: Report = silent
 ) -> bytes:
-    """Return a float TFLite file with integers.
+    """Return a float TFLite file, once `prepared`, with integers.
 
     Raises:
         ModelFileError: It cannot be quantized.
@@ -75,4 +79,7 @@ def quantized(
     floats = check_graph(graph, recipe)
     ranges = find_ranges(Taps(data, observed(graph)), tensors, recipe, report=report)
     plan = make_plan(graph, floats, ranges, recipe)
-    return write(graph, plan, recipe).data
+    shifts: Shifts = {}
+    if recipe.bias_correction:
+        shifts = correct_biases(data, plan, recipe, tensors, report=report).shifts
+    return write(graph, plan, recipe, shifts).data

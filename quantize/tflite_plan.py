@@ -33,7 +33,7 @@ def check_graph(graph: Graph, recipe: QuantRecipe) -> frozenset[int]:
     """Refuse a graph that cannot be quantized; return the operators that stay in float.
 
     Raises:
-        ModelFileError: It is not a float32 graph of fixed shapes, or it has operators without a
+        ModelFileError: It is not a float32 graph, or it has operators without a
             rule, all of which are named; or `keep_float` names what is not there.
     """
     types = {tensor.type for tensor in graph.tensors}
@@ -43,7 +43,6 @@ def check_graph(graph: Graph, recipe: QuantRecipe) -> frozenset[int]:
         raise ModelFileError("its weights are float16: wanted the float32 file")
     if TYPE.FLOAT32 not in types or len(graph.inputs) != 1:
         raise ModelFileError(f"wanted a model of one float32 input, it has {len(graph.inputs)}")
-    _check_shapes(graph)
     kept = _kept(graph, recipe.keep_float)
     unknown = [
         f"{graph.name(operator)} ({name_of(graph.tensors[operator.outputs[0]])})"
@@ -56,19 +55,6 @@ def check_graph(graph: Graph, recipe: QuantRecipe) -> frozenset[int]:
             "keep_float takes these names and leaves them in float32"
         )
     return frozenset(kept)
-
-
-def _check_shapes(graph: Graph) -> None:
-    open_ = []
-    for tensor in graph.tensors:
-        signature = tensor.shapeSignature
-        if signature is not None and any(side < 0 for side in signature):
-            open_.append(f"{name_of(tensor)} {[int(side) for side in signature]}")
-    if open_:
-        raise ModelFileError(
-            f"{len(open_)} tensors have an open shape ({', '.join(open_[:5])}): export the model "
-            "with a batch of one and a fixed size"
-        )
 
 
 def _can(graph: Graph, operator: Any) -> bool:

@@ -22,10 +22,12 @@ class Written(NamedTuple):
     Attributes:
         data: The file.
         integers: Where each tensor of the float graph is in it, as integers, by index.
+        biases: Where the biases of layers are, by the operator's place in the float graph.
     """
 
     data: bytes
     integers: Mapping[int, int]
+    biases: Mapping[int, int]
 
 
 @dataclass
@@ -40,6 +42,7 @@ class _Work:
         integers: The integer form of tensors that have one so far.
         floats: The float form of tensors that have one so far.
         copies: Constants in integers, by tensor and scale.
+        biases: Those of layers, by the operator's place.
         operators: The new operators, in order.
     """
 
@@ -50,6 +53,7 @@ class _Work:
     integers: dict[int, int] = field(default_factory=dict)
     floats: dict[int, int] = field(default_factory=dict)
     copies: dict[tuple[int, Quant], int] = field(default_factory=dict)
+    biases: dict[int, int] = field(default_factory=dict)
     operators: list[Any] = field(default_factory=list)
 
 
@@ -80,8 +84,9 @@ def write(
     graph.operators = work.operators
     graph.raise_versions(versions(graph, recipe.activations))
     moved = _fill_gaps(graph, first_new)
-    places = {index: moved.get(place, place) for index, place in work.integers.items()}
-    return Written(graph.packed(), places)
+    integers = {index: moved.get(place, place) for index, place in work.integers.items()}
+    biases = {place: moved.get(index, index) for place, index in work.biases.items()}
+    return Written(graph.packed(), integers, biases)
 
 
 def _fill_gaps(graph: Graph, first_new: int) -> dict[int, int]:
@@ -249,9 +254,10 @@ def _convert_layer(work: _Work, place: int, operator: Any, layer: Layer) -> None
               for place_, i in enumerate(operator.inputs)]  # fmt: skip
     inputs += [-1] * (layer.bias + 1 - len(inputs))
     inputs[layer.weights] = _weights(work, weights, values, scales, axis)
-    if inputs[layer.bias] >= 0 or bias.any():
+    if inputs[layer.bias] >= 0 or place in work.shifts:
         like = inputs[layer.bias] if inputs[layer.bias] >= 0 else weights
         inputs[layer.bias] = _bias(work, like, bias, scales * given.scale)
+        work.biases[place] = inputs[layer.bias]
     operator.inputs = inputs if inputs[layer.bias] >= 0 else inputs[: layer.bias]
 
 
@@ -309,11 +315,15 @@ def _bias(work: _Work, like: int, bias: Array, scales: Array) -> int:
     tensor = work.graph.tensors[index]
     tensor.type, tensor.shape = TYPE.INT64 if wide else TYPE.INT32, [len(bias)]
     tensor.shapeSignature = None
-    steps = np.rint(bias.astype(np.float64) / scales)
-    limits = np.iinfo(np.int32)
-    work.graph.set_values(index, np.clip(steps, limits.min, limits.max).astype(kind))
+    work.graph.set_values(index, bias_steps(bias, scales).astype(kind))
     _set_quant(work, index, scales, 0)
     return index
+
+
+def bias_steps(bias: Array, scales: Array) -> Array:
+    """Return a bias in steps of its scales, as far as 32 bits reach."""
+    limits = np.iinfo(np.int32)
+    return np.clip(np.rint(bias.astype(np.float64) / scales), limits.min, limits.max)
 
 
 def _set_integers(work: _Work, index: int, quant: Quant) -> None:
