@@ -207,7 +207,7 @@ def test_the_public_detector_gets_back_what_was_cut_off(
         opened(tmp_path / "old.tflite", shipped, models.spec(name)) as old,
         opened(tmp_path / "new.tflite", made, spec.with_changes(score=0.4)) as new,
     ):
-        for file in sorted((data / "coco_eval" / "images").iterdir())[:5]:
+        for file in sorted((data / "coco_eval" / "images").iterdir())[:10]:
             image = edgecv.read_image(file)
             was, now = old(image), new(image)
             # its anchors are in steps of 1/155 of the picture, and ours exact
@@ -216,5 +216,5 @@ def test_the_public_detector_gets_back_what_was_cut_off(
             np.testing.assert_allclose(
                 now.scores[pairs[pairs >= 0]], was.scores[pairs >= 0], atol=0.01
             )
-    assert found >= 10
+    assert found >= 20
     assert kept / found > 0.9

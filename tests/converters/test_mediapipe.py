@@ -1,0 +1,232 @@
+"""MediaPipe Tasks, which knows nothing of edgecv, runs our files and says the same.
+
+MediaPipe has an environment of its own, made once in the user's cache as `benchmarks.peers` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import venv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+import tiny_ssd
+from edgecv.converters.classifier_softmax import add_softmax
+from edgecv.converters.ssd_postprocess import add_postprocess
+from edgecv.converters.tflite_metadata import add_metadata
+
+import edgecv
+from edgecv import zoo as models
+from edgecv.boxes import iou
+from edgecv.cache import cache_dir
+from edgecv.image import Plan
+from edgecv.spec import ModelSpec
+from edgecv.tflitegraph import Graph
+from edgecv.types import TensorSpec
+
+pytestmark = [
+    pytest.mark.slow,
+    # Keras 3.15 makes numpy arrays of TensorFlow's variables in a way that numpy 2.4 warns of.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+SCRIPT = Path(__file__).parent.parent / "mediapipe_tasks.py"
+PICTURES = 12
+
+
+class Exported(NamedTuple):
+    """A TFLite file as `edgecv convert` gives it."""
+
+    path: Path
+    spec: ModelSpec
+
+
+@pytest.fixture(scope="session")
+def mediapipe() -> Path:
+    """The Python of MediaPipe's environment; the test is skipped where it cannot be installed."""
+    folder = cache_dir() / "peers" / "mediapipe"
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (folder / "complete").is_file():
+        venv.create(folder, clear=True, with_pip=True)
+        line = [python, "-m", "pip", "install", "-q", "mediapipe"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if done.returncode and not os.environ.get("EDGECV_TESTS_SKIP_NOTHING"):
+            pytest.skip(f"MediaPipe cannot be installed here: {done.stderr[-200:]}")
+        assert done.returncode == 0, done.stderr
+        (folder / "complete").touch()
+    return python
+
+
+def asked(python: Path, task: str, model: Path, pictures: Sequence[np.ndarray] = ()) -> Any:
+    """Return what MediaPipe says of BGR pictures, or of a model's metadata."""
+    line = [python, SCRIPT, task, model]
+    if pictures:
+        line.append(model.with_suffix(".npz"))
+        np.savez(line[-1], *(picture[..., ::-1] for picture in pictures))
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def photographs(data: Path, side: int = 0, count: int = PICTURES) -> list[np.ndarray]:
+    """Return photographs; of the input's size, so that nobody has to resize them."""
+    files = sorted((data / "coco_eval" / "images").iterdir())[:count]
+    images = [edgecv.read_image(file) for file in files]
+    return [cv2.resize(image, (side, side)) for image in images] if side else images
+
+
+def in_bytes(source: Path, target: Path, spec: ModelSpec, pictures: Sequence[np.ndarray]) -> Path:
+    """Quantize a float file; it takes bytes, as MediaPipe wants it, and gives floats."""
+    from edgecv.quantize.recipe import QuantRecipe
+    from edgecv.quantize.tflite import quantize
+
+    graph = Graph(source.read_bytes())
+    shape = tuple(int(side) for side in graph.tensors[graph.inputs[0]].shape)
+    plan = Plan(spec.input, TensorSpec("image", shape, np.dtype(np.float32)))
+    tensors = [plan(picture)[0] for picture in pictures]
+    quantize(source, target, tensors, QuantRecipe(inputs="uint8", outputs="float32"))
+    return target
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def classifier(request, zoo_folder: Path, data: Path, tmp_path_factory) -> Exported:
+    """A public MobileNet's weights in Keras, converted."""
+    pytest.importorskip("keras")
+    from edgecv.converters.keras_tflite import convert
+
+    from edgecv.training.kerasfile import save_model
+    from edgecv.training.weights_import import import_weights
+
+    folder, name = tmp_path_factory.mktemp("classifier"), "mobilenet_v1_0.25_224_fp32"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGECV_ZOO_MIRROR", str(zoo_folder))
+        path, spec = models.fetch(name), models.spec(name)
+    made = import_weights(path, spec, "mobilenet_v1", options={"alpha": 0.25})
+    save_model(made.model, made.spec, folder / "a.keras")
+    convert(folder / "a.keras", folder / "a.tflite", precision="fp32")
+    file = folder / "a.tflite"
+    if request.param == "int8":
+        file = in_bytes(file, folder / "int8.tflite", made.spec, photographs(data, count=24))
+    content, spec = add_softmax(file.read_bytes(), made.spec)
+    (folder / "done.tflite").write_bytes(add_metadata(content, spec))
+    return Exported(folder / "done.tflite", spec)
+
+
+@pytest.mark.zoo
+@pytest.mark.data
+def test_our_classifier_gives_the_same_classes(mediapipe, classifier: Exported, data: Path) -> None:
+    pictures = photographs(data, 224)
+    theirs = asked(mediapipe, "classify", classifier.path, pictures)
+    sure = 0
+    with edgecv.load(classifier.path, spec=classifier.spec, score=0) as model:
+        for picture, categories in zip(pictures, theirs, strict=True):
+            ours = model(picture)
+            scores = {index: score for _, index, score in categories}
+            assert sum(scores.values()) == pytest.approx(1, abs=0.02)
+            name, index, score = categories[0]
+            assert (name, index) == (ours.labels[ours.class_ids[0]], ours.class_ids[0])
+            for class_id, own in zip(ours.class_ids, ours.scores, strict=True):
+                assert scores[class_id] == pytest.approx(float(own), abs=0.02)
+            sure += score > 0.3
+    assert sure >= 3
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def detector(request, data: Path, tmp_path_factory) -> Exported:
+    """An SSD of ours, of random weights, converted."""
+    pytest.importorskip("keras")
+    from edgecv.converters.keras_tflite import convert
+    from keras_ssd import write_ssd
+
+    folder, pictures = tmp_path_factory.mktemp("detector"), photographs(data, count=24)
+    spec = write_ssd(folder / "a.keras", pictures)
+    convert(folder / "a.keras", folder / "a.tflite", precision="fp32")
+    file = folder / "a.tflite"
+    if request.param == "int8":
+        file = in_bytes(file, folder / "int8.tflite", spec, pictures)
+    content, spec = add_postprocess(file.read_bytes(), spec)
+    (folder / "done.tflite").write_bytes(add_metadata(content, spec))
+    return Exported(folder / "done.tflite", spec)
+
+
+def agreement(model: Exported, python: Path, pictures: Sequence[np.ndarray]) -> Iterator[bool]:
+    """Yield for each detection of ours whether MediaPipe has it; scores have to be the same."""
+    theirs = asked(python, "detect", model.path, pictures)
+    with edgecv.load(model.path, spec=model.spec) as ours:
+        for picture, detections in zip(pictures, theirs, strict=True):
+            side, found = picture.shape[0], ours(picture)
+            names = np.array([name for name, *_ in detections])
+            numbers = np.array([numbers for _, *numbers in detections], np.float32)
+            # corners and sides are cut off to whole pixels
+            start, size = np.floor(found.boxes[:, :2]), found.boxes[:, 2:] - found.boxes[:, :2]
+            cut = np.concatenate((start, start + np.floor(size)), axis=1)
+            overlaps = iou(cut, np.clip(numbers[:, 1:], 0, side))
+            for row, class_id, score in zip(overlaps, found.class_ids, found.scores, strict=True):
+                same = (names == found.labels[class_id]) & (row >= 0.9)
+                yield bool((same & (np.abs(numbers[:, 0] - score) <= 0.03)).any())
+
+
+@pytest.mark.data
+def test_our_detector_finds_the_same_objects(mediapipe, detector: Exported, data: Path) -> None:
+    found = list(agreement(detector, mediapipe, photographs(data, 96)))
+    assert len(found) > 30
+    assert np.mean(found) >= 0.98
+
+
+@pytest.mark.zoo
+@pytest.mark.data
+def test_a_public_detector_cut_to_its_heads_and_ended_by_us_finds_the_same_objects(
+    mediapipe, zoo: Path, data: Path, tmp_path: Path
+) -> None:
+    name = "ssd_mobilenet_v1_coco_int8"
+    graph = Graph((zoo / f"{name}.tflite").read_bytes())
+    sigmoid, decoding = graph.operators[-2:]
+    graph.operators = graph.operators[:-2]
+    graph.set_outputs({"boxes": decoding.inputs[0], "scores": sigmoid.inputs[0]})
+    raw = models.spec(name).with_changes(
+        decoder="ssd", outputs={"boxes": "Squeeze", "scores": "concat_1"}, options={}
+    )
+    content, spec = add_postprocess(graph.packed(), raw)
+    (tmp_path / "done.tflite").write_bytes(add_metadata(content, spec))
+    found = list(
+        agreement(Exported(tmp_path / "done.tflite", spec), mediapipe, photographs(data, 300))
+    )
+    assert len(found) > 25
+    assert np.mean(found) >= 0.95  # of a box of nine pixels IoU is .9 when a side is one off
+
+
+def test_what_was_written_is_what_mediapipe_reads(mediapipe, tmp_path: Path) -> None:
+    content, spec = add_postprocess(tiny_ssd.ssd(), tiny_ssd.spec().with_changes(license="MIT"))
+    file = tmp_path / "done.tflite"
+    file.write_bytes(add_metadata(content, spec.with_changes(notes="Made up.")))
+    read = asked(mediapipe, "metadata", file)
+    (graph,) = read.pop("subgraphMetadata")
+    assert read == {
+        "name": "tiny", "description": "A model for detection. Made up.", "license": "MIT",
+        "minParserVersion": "1.2.0",
+    }  # fmt: skip
+    (picture,) = graph["inputTensorMetadata"]
+    assert picture["content"]["contentProperties"] == {"colorSpace": 1}
+    (unit,) = picture["processUnits"]
+    assert unit == {"optionsType": 1, "options": {"mean": [128.0] * 3, "std": [128.0] * 3}}
+    assert picture["stats"] == {"max": [127 / 128] * 3, "min": [-1.0] * 3}
+    outputs = {each["name"]: each for each in graph["outputTensorMetadata"]}
+    assert list(outputs) == ["location", "category", "score", "number of detections"]
+    assert outputs["location"]["content"] == {
+        "contentPropertiesType": 3,
+        "contentProperties": {"index": [1, 0, 3, 2], "type": 1, "coordinateType": 0},
+        "range": {"min": 2, "max": 2},
+    }
+    (labels,) = outputs["category"]["associatedFiles"]
+    assert (labels["name"], labels["type"]) == ("labels.txt", 3)
+    (unit,) = outputs["score"]["processUnits"]
+    assert unit == {"optionsType": 3, "options": {"globalScoreThreshold": pytest.approx(0.4)}}
+    assert graph["outputTensorGroups"] == [
+        {"name": "detection_result", "tensorNames": ["location", "category", "score"]}
+    ]
