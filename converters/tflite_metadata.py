@@ -83,7 +83,7 @@ def add_metadata(data: bytes, spec: ModelSpec) -> bytes:
     """
     graph = Graph(data)
     meanings = [_meaning(spec, role) for role in _roles(graph, spec)]
-    grouped = [m.name for m in meanings if m.name in DETECTION[:3]] == list(DETECTION[:3])
+    grouped = set(DETECTION[:3]) <= {meaning.name for meaning in meanings}
     inputs = [_input(graph.tensors[index], spec.input) for index in graph.inputs]
     outputs = [_output(meaning, spec.labels) for meaning in meanings]
     group = {0: "detection_result", 1: list(DETECTION[:3])}
