@@ -46,7 +46,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     return Workshop(
         unequal.write_tflite(folder / "equal.tflite", (1, 1, 1)),
         unequal.write_tflite(folder / "unequal.tflite"),
-        tiny_training.write_pictures(folder / "train", 34),
+        tiny_training.write_pictures(folder / "train", 12),
         tiny_training.write_pictures(folder / "eval", 20, seed=3),
     )
 
