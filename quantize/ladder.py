@@ -28,7 +28,6 @@ class Rung:
         name: What it is, for people.
         changes: Fields of the recipe and their new values.
         worst: The part of the layers, by sensitivity, that are left in float besides; 0 for none.
-        ends: Leave the first and the last layers in float.
         trains: The network is trained anew with quantization in mind, and the recipe only says
             what its file looks like.
     """
@@ -36,7 +35,6 @@ class Rung:
     name: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     worst: float = 0.0
-    ends: bool = False
     trains: bool = False
 
 
@@ -49,7 +47,6 @@ RESCUES = (
     Rung("a scale a channel", {"per_channel": True}),
     Rung("bias correction", {"bias_correction": True}),
     Rung("equalisation", {"equalize": True}),
-    Rung("first and last layers in float", ends=True),
     Rung("the worst 5 % of layers in float", worst=0.05),
     Rung("the worst 15 % of layers in float", worst=0.15),
     Rung("the worst 35 % of layers in float", worst=0.35),
@@ -147,7 +144,7 @@ def _step(
 ) -> Step:
     recipe = replace(best.recipe, **rung.changes)
     try:
-        if rung.worst or rung.ends:
+        if rung.worst:
             names = dict.fromkeys((*recipe.keep_float, *suspects(rung, best)))
             recipe = replace(recipe, keep_float=tuple(names))
         if recipe in tried and not rung.trains:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import tiny_training
 import unequal
-from edgecv.quantize.contract import Outcome, Terms, Tools, fulfil
 from edgecv.quantize.ladder import RESCUES, Rung, Step
 from edgecv.quantize.recipe import QuantRecipe
 from edgecv.quantize.samples import calibration_tensors
@@ -21,6 +20,9 @@ from edgecv.evaluation import classification
 from edgecv.evaluation.record import Evaluation
 from edgecv.spec import ModelSpec
 from edgecv.types import Array
+
+if TYPE_CHECKING:
+    from edgecv.quantize.contract import Outcome, Terms
 
 
 class Workshop(NamedTuple):
@@ -57,6 +59,7 @@ SPEC = ModelSpec.from_dict(unequal.SPEC)
 @pytest.fixture
 def contract(workshop: Workshop, tmp_path: Path) -> Callable[..., Outcome]:
     """Carry out a contract on one of the workshop's files."""
+    from edgecv.quantize.contract import Terms, Tools, fulfil
 
     def evaluate(file: Path) -> Evaluation:
         with load(file, spec=SPEC, device="cpu", threads=1) as model:

@@ -30,7 +30,7 @@ def climbed(
         return cost(drops.get(rung.name, 9.0))
 
     def suspects(rung: Rung, step: Step) -> tuple[str, ...]:
-        return LAYERS[:1] + LAYERS[-1:] if rung.ends else part_of(LAYERS, rung.worst)
+        return part_of(LAYERS, rung.worst)
 
     return list(
         climb(recipe, rungs, attempt=attempt, holds=lambda c: c.drop.value <= 1, suspects=suspects)
@@ -84,7 +84,7 @@ def test_a_first_try_that_fails_is_an_error() -> None:
 def test_layers_at_fault_are_left_in_float_together_with_those_of_the_recipe() -> None:
     steps = climbed({}, QuantRecipe(keep_float=("head/*",)))
     by_name = {step.rung.name: step.recipe.keep_float for step in steps}
-    assert by_name["first and last layers in float"] == ("head/*", "layer 0", "layer 9")
+    assert by_name["the worst 5 % of layers in float"] == ("head/*", "layer 0")
     assert by_name["the worst 15 % of layers in float"] == ("head/*", "layer 0", "layer 1")
     assert by_name["int16 activations"] == ("head/*",)
 
