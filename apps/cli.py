@@ -35,9 +35,7 @@ COMMANDS = {
     "embed": Command("edgecv.apps.embed", "turn faces into vectors, and compare them"),
     "convert": Command("edgecv.apps.convert", "make a model file into one that runs faster"),
     "quantize": Command("edgecv.apps.quantize", "make a float model INT8, under a contract"),
-    "check": Command(
-        "edgecv.apps.check", "say what a device would run of a model, and why not the rest"
-    ),
+    "check": Command("edgecv.apps.check", "say which part of a model a device would run"),
     "train": Command("edgecv.apps.train", "train a network by a recipe"),
     "summary": Command("edgecv.apps.summary", "count what a network costs, layer by layer"),
     "weights": Command("edgecv.apps.weights", "take public weights into a network to train"),
