@@ -13,7 +13,7 @@ from edgecv.converters import PRECISIONS, SUFFIXES
 from edgecv.quantize.recipe import ENDS, QuantRecipe, read_recipe
 
 from edgecv import modelfile, rewritten, zoo
-from edgecv.errors import ModelFileError, OutputError, SpecError
+from edgecv.errors import ModelFileError, OutputError, PackageMissingError, SpecError
 from edgecv.model import complete_spec
 from edgecv.spec import ModelSpec
 from edgecv.training.errors import RecipeError
@@ -243,9 +243,18 @@ def _steps(
         if not wanted:
             raise UsageError(f"from {path.name} to {target} there is {', '.join(known)}")
         for precision in wanted:
-            ending = "_edgetpu.tflite" if target == "coral" else SUFFIXES[target]
-            steps.append(Step(target, precision, args.out / f"{path.stem}_{precision}{ending}"))
+            name = f"{path.stem}_{precision}"
+            if target == "coral":
+                name = f"{path.stem if _is_compiled_alone(kind, args) else name}_edgetpu"
+            steps.append(
+                Step(target, precision, args.out / f"{name}{SUFFIXES.get(target, '.tflite')}")
+            )
     return tuple(steps)
+
+
+def _is_compiled_alone(kind: str, args: argparse.Namespace) -> bool:
+    """Tell whether the Edge TPU's compiler gets the model as it is."""
+    return kind == "tflite" and args.calibration is None
 
 
 def _check(job: Job, args: argparse.Namespace) -> None:
@@ -255,8 +264,9 @@ def _check(job: Job, args: argparse.Namespace) -> None:
         UsageError: Pictures are wanted and not given, or the other way round.
         SpecError: Pictures cannot be prepared, as nothing is known of the model's input.
     """
-    compiled_alone = job.kind == "tflite" and all(s.format == "coral" for s in job.steps)
-    wants = any(step.precision == "int8" for step in job.steps) and not compiled_alone
+    compiled = [step for step in job.steps if step.format == "coral"]
+    alone = _is_compiled_alone(job.kind, args)
+    wants = any(s.precision == "int8" and not (alone and s in compiled) for s in job.steps)
     if wants and args.calibration is None:
         raise UsageError(
             "int8 wants pictures to find the ranges of values on, such as those that the model was "
@@ -269,6 +279,21 @@ def _check(job: Job, args: argparse.Namespace) -> None:
             f"{job.path.name} says nothing of its task, without which no picture can be prepared "
             "for it: give --task and --decoder, or put a spec beside it"
         )
+    for step in compiled:
+        _check_compiler(job.path if alone else args.out / f"{job.path.stem}_int8.tflite", step)
+
+
+def _check_compiler(source: Path, step: Step) -> None:
+    from edgecv.converters.edgetpu_compiler import find_compiler
+
+    try:
+        find_compiler(source, step.file)
+    except PackageMissingError as error:
+        if source.is_file():
+            raise
+        raise PackageMissingError(
+            f"{error}. `--to tflite --precision int8` makes {source.name}", name=error.name
+        ) from error
 
 
 def _recipe(args: argparse.Namespace) -> QuantRecipe:

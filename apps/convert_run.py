@@ -185,10 +185,9 @@ def _copied(source: Path, target: Path) -> Path:
 
 def _compiled(works: _Works, step: Step) -> Made:
     """Compile for the Edge TPU: the model itself, or its int8 form in TFLite."""
-    from edgecv.converters.edgetpu_compiler import compile_file, find_compiler
+    from edgecv.converters.edgetpu_compiler import compile_file
 
     target = works.folder / step.file.name
-    find_compiler(works.job.path, step.file)
     if works.job.kind == "tflite" and works.args.calibration is None:
         source, spec = works.job.path, works.job.spec
     else:

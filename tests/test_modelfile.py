@@ -35,19 +35,19 @@ def tflite(path: Path, **members: str) -> Path:
     return path
 
 
-def onnx(path: Path, spec: str) -> Path:
+def onnx(path: Path, text: str, key: str = "edgecv") -> Path:
     ir_version, graph = b"\x08\x0a", field(7, bytes(300))
     other = field(14, field(1, b"author") + field(2, b"me"))
     path.write_bytes(
-        ir_version + graph + other + field(14, field(1, b"edgecv") + field(2, spec.encode()))
+        ir_version + graph + other + field(14, field(1, key.encode()) + field(2, text.encode()))
     )
     return path
 
 
-def openvino(path: Path, spec: str) -> Path:
+def openvino(path: Path, text: str, key: str = "edgecv") -> Path:
     from xml.sax.saxutils import quoteattr
 
-    info = f"<rt_info><edgecv value={quoteattr(spec)}/></rt_info>"
+    info = f"<rt_info><{key} value={quoteattr(text)}/></rt_info>"
     path.write_text(f'<?xml version="1.0"?><net name="x" version="11">{info}</net>')
     path.with_suffix(".bin").write_bytes(b"0")
     return path
@@ -90,6 +90,34 @@ def test_a_file_without_a_spec_has_none(tmp_path: Path) -> None:
     assert modelfile.embedded_spec(plain) is None
     assert modelfile.embedded_labels(plain) == ()
     assert modelfile.embedded_spec(tflite(tmp_path / "other.tflite", a__txt="x")) is None
+
+
+CARDS = {
+    ".tflite": lambda path, text: tflite(path, edgecv_card__json=text),
+    ".onnx": lambda path, text: onnx(path, text, "edgecv_card"),
+    ".xml": lambda path, text: openvino(path, text, "edgecv_card"),
+}
+
+
+@pytest.mark.parametrize("suffix", CARDS)
+def test_the_card_inside_a_file_is_read(suffix: str, tmp_path: Path) -> None:
+    path = CARDS[suffix](tmp_path / f"m{suffix}", '{"recipe": {"name": "x"}}')
+    assert modelfile.embedded_card(path) == {"recipe": {"name": "x"}}
+    assert modelfile.embedded_spec(path) is None
+
+
+@pytest.mark.parametrize("suffix", CARDS)
+def test_a_file_without_a_card_has_an_empty_one(suffix: str, tmp_path: Path) -> None:
+    path = WRITERS[suffix](tmp_path / f"m{suffix}", json.dumps(SPEC))
+    assert modelfile.embedded_card(path) == {}
+
+
+@pytest.mark.parametrize("suffix", CARDS)
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_wrong_card_inside_a_file_is_refused(suffix: str, text: str, tmp_path: Path) -> None:
+    path = CARDS[suffix](tmp_path / f"m{suffix}", text)
+    with pytest.raises(ModelFileError, match=rf"m\{suffix}: the card inside is"):
+        modelfile.embedded_card(path)
 
 
 def test_packed_labels_are_read(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ BAD = {
     "floats": (floats, "floats.tflite is not rewritten to int8: it is no quantized model"),
     "compiled": (compiled, "tpu.tflite is not rewritten to int8: it is compiled for the Edge TPU"),
     "int8": (int8, "new.tflite is not rewritten to int8: it is int8 already"),
-    "onnx": (onnx, "a.onnx cannot be converted to tflite: files that can are .tflite"),
+    "onnx": (onnx, "a.onnx cannot be converted to tflite: files that can are .h5, .keras, .tflite"),
     "cut short": (cut, "cut.tflite is not rewritten to int8: the TFLite model is damaged or cut"),
     "none": (nowhere, "none.tflite: No such file or directory"),
 }
@@ -127,16 +127,26 @@ def test_what_cannot_be_converted_is_told_and_nothing_written(
     assert not out.exists() or not list(out.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--to", "tflite", "--out", "x"], "there is one conversion: add --int8"),
-        (["--to", "onnx", "--int8", "--out", "x"], "invalid choice: 'onnx'"),
-        (["--to", "tflite", "--int8"], "required: --out"),
-        (["--int8", "--out", "x"], "required: --to"),
-    ],
-    ids=["no precision", "another format", "no folder", "no format"],
-)
+WRONG = {
+    "no precision": (["--to", "tflite", "--out", "x"], "there is one conversion: add --int8"),
+    "int8 without pictures": (["--to", "onnx", "--int8", "--out", "x"], "--calibration DIR"),
+    "pictures without int8": (
+        ["--to", "onnx", "--calibration", "x", "--out", "x"], "--calibration is for int8",
+    ),
+    "another format": (["--to", "caffe", "--out", "x"], "no format 'caffe'; there are coral"),
+    "another precision": (
+        ["--to", "onnx", "--precision", "fp8", "--out", "x"], "no precision 'fp8'",
+    ),
+    "a precision of others": (
+        ["--to", "onnx", "--precision", "dynamic", "--out", "x"], "there is fp32, fp16, int8",
+    ),
+    "floats of an old file": ([*WANTED, "x", "--inputs", "float32"], "is uint8 or int8"),
+    "no folder": (["--to", "tflite", "--int8"], "required: --out"),
+    "no format": (["--int8", "--out", "x"], "required: --to"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_command_line_is_code_2(edgecv, old, words, message) -> None:
     ran = edgecv("convert", old, *words)
     assert ran.code == 2

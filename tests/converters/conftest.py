@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -62,11 +62,10 @@ def photos() -> tuple[Image, ...]:
 
 
 @pytest.fixture
-def broken_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def broken_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the last step of every atomic write fail."""
 
     def fail(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device", str(target))
 
     monkeypatch.setattr(Path, "replace", fail)
-    yield
