@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from edgecv.errors import ModelFileError
-from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of, schema
+from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of
 
 
 class _Fixed(NamedTuple):

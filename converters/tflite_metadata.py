@@ -20,8 +20,8 @@ from edgecv.tflitegraph import TYPE, Graph, archived, name_of
 from .flattables import Table, flatbuffer
 
 ENTRY, IDENTIFIER = "TFLITE_METADATA", b"M001"
-PLAIN, GROUPED = "1.0.0", "1.2.0"
-"""The first versions of readers that know all that is written; groups came later."""
+PLAIN, GROUPED, CUSTOM = "1.0.0", "1.2.0", "1.5.0"
+"""The first versions of readers that know plain fields, groups, and what tasks add of their own."""
 
 LABELS = "labels.txt"
 AXIS, VALUE = 2, 3
@@ -41,6 +41,11 @@ FEATURE, IMAGE, BOXES = 1, 2, 3
 
 NORMALIZATION, THRESHOLD = 1, 3
 """Kinds of process units."""
+
+
+SEGMENTER = {0: "SEGMENTER_METADATA", 1: flatbuffer({0: np.int8(2)}, b"V001")}
+"""Says that scores of pixels are logits, for a softmax. Source: MediaPipe's
+`mediapipe/tasks/metadata/image_segmenter_metadata_schema.fbs`."""
 
 
 class _Meaning(NamedTuple):
@@ -69,9 +74,9 @@ def add_metadata(data: bytes, spec: ModelSpec) -> bytes:
     """Return a TFLite file with the metadata that its spec gives.
 
     The files in its archive stay there, uncompressed as MediaPipe wants them; metadata that it had
-    before is replaced. Classifiers and detectors whose outputs are probabilities and boxes
-    (`classifier_softmax`, `ssd_postprocess`) can then be run by MediaPipe Tasks, where input and
-    outputs are float32 or uint8; of other models only the input is described in full.
+    before is replaced. MediaPipe Tasks then run segmentation networks, and classifiers and
+    detectors whose outputs are probabilities and boxes (`classifier_softmax`, `ssd_postprocess`),
+    where input and outputs are float32 or uint8. Of others only the input is described in full.
 
     Args:
         data: The whole file.
@@ -87,13 +92,14 @@ def add_metadata(data: bytes, spec: ModelSpec) -> bytes:
     inputs = [_input(graph.tensors[index], spec.input) for index in graph.inputs]
     outputs = [_output(meaning, spec.labels) for meaning in meanings]
     group = {0: "detection_result", 1: list(DETECTION[:3])}
-    subgraph = {2: inputs, 3: outputs, 8: [group] if grouped else None}
+    custom = [SEGMENTER] if spec.decoder == "segmentation" else None
+    subgraph = {2: inputs, 3: outputs, 8: [group] if grouped else None, 9: custom}
     root = {
         0: spec.name,
         1: _about(spec),
         3: [subgraph],
         5: spec.license or None,
-        7: GROUPED if grouped else PLAIN,
+        7: CUSTOM if custom else GROUPED if grouped else PLAIN,
     }
     graph.set_metadata(ENTRY, flatbuffer(root, IDENTIFIER))
     files = archived(data)
@@ -187,7 +193,7 @@ def _classes(spec: ModelSpec) -> _Meaning:
 
 
 def _classes_of_pixels(spec: ModelSpec) -> _Meaning:
-    said = "The class of every pixel: ids, or a score for each class."
+    said = "A score of each class for every pixel."
     return _Meaning(
         "segmentation_masks", said, _content(IMAGE, {0: np.int8(2)}, (1, 2)), labels=AXIS
     )

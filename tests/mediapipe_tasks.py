@@ -1,9 +1,10 @@
 """Runs models in MediaPipe Tasks; in MediaPipe's environment, not in that of the tests.
 
-    python mediapipe_tasks.py classify|detect|metadata MODEL.tflite [PICTURES.npz]
+    python mediapipe_tasks.py classify|detect|segment|metadata MODEL.tflite [PICTURES.npz]
 
 The pictures are uint8 (H, W, 3), RGB. Writes JSON: for each picture its classes as [name, index,
-score], or its detections as [name, score, left, top, right, bottom]; or what the metadata say.
+score], its detections as [name, score, left, top, right, bottom] or the class of every pixel; or
+what the metadata say.
 """
 
 import json
@@ -38,6 +39,15 @@ def detection(found):
     return [best.category_name, best.score, left, top, left + box.width, top + box.height]
 
 
+def segment(model, pictures):
+    options = vision.ImageSegmenterOptions(
+        base_options=BaseOptions(model_asset_path=model), output_category_mask=True
+    )
+    with vision.ImageSegmenter.create_from_options(options) as task:
+        for picture in pictures:
+            yield task.segment(picture).category_mask.numpy_view().squeeze().tolist()
+
+
 def metadata(model):
     whole = schema_py_generated.ModelT.InitFromPackedBuf(Path(model).read_bytes(), 0)
     entries = {bytes(entry.name): entry.buffer for entry in whole.metadata}
@@ -57,6 +67,9 @@ def plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
+TASKS = {"classify": classify, "detect": detect, "segment": segment}
+
+
 def main(task, model, pictures=None):
     if task == "metadata":
         found = metadata(model)
@@ -66,7 +79,7 @@ def main(task, model, pictures=None):
                 mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(arrays[name]))
                 for name in arrays.files
             ]
-        found = list({"classify": classify, "detect": detect}[task](model, images))
+        found = list(TASKS[task](model, images))
     json.dump(found, sys.stdout)
 
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_ssd
+import tiny_uint8
 from edgecv.converters.classifier_softmax import add_softmax
 from edgecv.converters.ssd_postprocess import add_postprocess
 from edgecv.converters.tflite_metadata import add_metadata
@@ -199,6 +200,33 @@ def test_a_public_detector_cut_to_its_heads_and_ended_by_us_finds_the_same_objec
     )
     assert len(found) > 25
     assert np.mean(found) >= 0.95  # of a box of nine pixels IoU is .9 when a side is one off
+
+
+def pixels() -> bytes:
+    """Return a file that scores three classes in every pixel, by its surroundings."""
+    net, rng = tiny_uint8.Builder(), np.random.default_rng(3)
+    x = net.tensor("x", [1, 64, 64, 3], dtype="float32")
+    weights = net.tensor(
+        "weights", [3, 3, 3, 3], values=rng.normal(0, 1, (3, 3, 3, 3)), dtype="float32"
+    )
+    bias = net.tensor("bias", [3], values=np.zeros(3), dtype="float32")
+    mask = net.tensor("mask", [1, 64, 64, 3], dtype="float32")
+    window = {"strideW": 1, "strideH": 1, "padding": 0}
+    net.add("CONV_2D", [x, weights, bias], [mask], kind="Conv2DOptions", **window)
+    return net.packed([x], [mask])
+
+
+def test_a_segmentation_network_gives_every_pixel_the_same_class(mediapipe, tmp_path: Path) -> None:
+    spec = tiny_ssd.spec().with_changes(
+        task="segmentation", decoder="segmentation", outputs={}, options={}
+    )
+    file, pictures = tmp_path / "done.tflite", tiny_ssd.pictures(3)
+    file.write_bytes(add_metadata(pixels(), spec))
+    theirs = np.array(asked(mediapipe, "segment", file, pictures))
+    with edgecv.load(file, spec=spec) as model:
+        ours = np.stack([model(picture).class_map for picture in pictures])
+    assert np.bincount(ours.ravel(), minlength=3).min() > 500
+    assert (ours == theirs).mean() > 0.999
 
 
 def test_what_was_written_is_what_mediapipe_reads(mediapipe, tmp_path: Path) -> None:

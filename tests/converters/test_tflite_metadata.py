@@ -180,8 +180,11 @@ def test_raw_heads_are_named_by_their_roles() -> None:
 
 def test_the_classes_of_pixels_have_labels() -> None:
     spec = CLASSIFIER.with_changes(task="segmentation", decoder="segmentation")
-    (output,) = subgraph(add_metadata(tiny_uint8.classifier(), spec)).many(3)
+    made = add_metadata(tiny_uint8.classifier(), spec)
+    (output,), (custom,) = subgraph(made).many(3), subgraph(made).many(9)
     assert (output.text(0), len(output.many(6))) == ("segmentation_masks", 1)
+    assert custom.text(0) == "SEGMENTER_METADATA"
+    assert metadata(made).text(7) == "1.5.0"
 
 
 def test_files_that_were_there_stay_uncompressed(tmp_path: Path) -> None:
