@@ -37,13 +37,13 @@ class Kernel(NamedTuple):
 
 def normalization(layer: layers.BatchNormalization) -> Affine:
     """Return what a batch norm does when nothing is learnt."""
-    variance = np.asarray(layer.moving_variance, np.float64)
+    variance = _array(layer.moving_variance).astype(np.float64)
     scale = 1 / np.sqrt(variance + layer.epsilon)
     if layer.scale:
-        scale = scale * np.asarray(layer.gamma)
-    offset = -np.asarray(layer.moving_mean, np.float64) * scale
+        scale = scale * _array(layer.gamma)
+    offset = -_array(layer.moving_mean).astype(np.float64) * scale
     if layer.center:
-        offset = offset + np.asarray(layer.beta)
+        offset = offset + _array(layer.beta)
     return Affine(scale.astype(np.float32), offset.astype(np.float32))
 
 
@@ -96,7 +96,7 @@ def dense(layer: layers.Dense, x: Any, affine: Affine | None, name: str) -> Any:
 
 def separable_depthwise(layer: layers.SeparableConv2D, x: Any, name: str) -> Any:
     """Return the first half of a separable convolution, which has no bias."""
-    kernel = np.asarray(layer.depthwise_kernel)
+    kernel = _array(layer.depthwise_kernel)
     new = QuantDepthwiseConv2D(
         layer.kernel_size,
         layer.strides,
@@ -112,8 +112,8 @@ def separable_pointwise(
     layer: layers.SeparableConv2D, x: Any, affine: Affine | None, name: str
 ) -> Any:
     """Return the second half of a separable convolution, with what follows it folded in."""
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(layer.filters, np.float32)
-    weights = folded(Kernel(np.asarray(layer.pointwise_kernel), bias), affine)
+    bias = _array(layer.bias) if layer.use_bias else np.zeros(layer.filters, np.float32)
+    weights = folded(Kernel(_array(layer.pointwise_kernel), bias), affine)
     return _set(QuantConv2D(layer.filters, 1, name=name), x, weights)
 
 
@@ -123,9 +123,15 @@ def each_channel(affine: Affine, x: Any, name: str) -> Any:
     return _set(QuantDepthwiseConv2D(1, name=name), x, Kernel(kernel, affine.offset))
 
 
+def _array(variable: Any) -> FloatArray:
+    """Return a variable's values; Keras's own way gives a warning under numpy 2.4."""
+    values: FloatArray = np.asarray(variable.value.numpy())
+    return values
+
+
 def _weights(layer: Any, count: int) -> Kernel:
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(count, np.float32)
-    return Kernel(np.asarray(layer.kernel), bias)
+    bias = _array(layer.bias) if layer.use_bias else np.zeros(count, np.float32)
+    return Kernel(_array(layer.kernel), bias)
 
 
 def _called(kind: type[keras.Layer], layer: keras.Layer, x: Any, weights: Kernel, name: str) -> Any:

@@ -74,7 +74,7 @@ class FakeQuant(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped h
 
     def limits(self) -> tuple[float, float]:
         """Return the range: (0, 0) before any value was seen."""
-        return self.fixed or (float(self.low), float(self.high))
+        return self.fixed or (float(self.low.value.numpy()), float(self.high.value.numpy()))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""

@@ -48,11 +48,11 @@ class Walk:
 
     def twin(self) -> keras.Model:
         """Return the network that was built, with the inputs and outputs of the other one."""
-        given = self.model._inputs_struct  # as its author named and nested them
+        given = _functional(self.model)._inputs_struct  # as its author named and nested them
         new = dict(zip(map(id, self.model.inputs), self.inputs, strict=True))
         inputs = keras.tree.map_structure(lambda tensor: new[id(tensor)], given)
         outputs = keras.tree.map_structure(
-            lambda tensor: self._made[id(tensor)], self.model._outputs_struct
+            lambda tensor: self._made[id(tensor)], _functional(self.model)._outputs_struct
         )
         return keras.Model(inputs, outputs, name=self.model.name)
 
@@ -166,6 +166,11 @@ class Walk:
         while step is not None and kind(step) in MOVING and len(step.outputs) == 1:
             step = self.next(step)
         return step is not None and kind(step) == "Concatenate"
+
+
+def _functional(model: keras.Model) -> Any:
+    """Return the functional network that a sequential one holds; others as they are."""
+    return getattr(model, "_functional", None) or model
 
 
 def kind(step: Step) -> str:

@@ -1,8 +1,8 @@
 """What is to be trained, on what, and how: a TOML file, read into values that are checked once.
 
 A recipe has `task` and one table for each part: [model], [head], [data], [augment], [loss],
-[optimizer], [transfer], [distill] and [run]. What is left out has a default. Paths are relative to
-the folder that the command runs in.
+[optimizer], [transfer], [distill], [qat] and [run]. What is left out has a default. Paths are
+relative to the folder that the command runs in.
 """
 
 from __future__ import annotations
@@ -177,6 +177,29 @@ class DistillPart:
 
 
 @dataclass(frozen=True)
+class QatPart:
+    """Learning with the rounding of INT8, from a network that is trained already.
+
+    Attributes:
+        start: The trained file, with the inputs and outputs of this recipe's network; empty for a
+            training without rounding.
+        batches: Batches of training pictures that the ranges of tensors are measured on first.
+        momentum: How much of a range's moving average a batch leaves as it was, 0..1.
+        hold_epoch: From this epoch on, counted from 1, ranges stand still; 0 for never.
+    """
+
+    start: str = ""
+    batches: int = 8
+    momentum: float = 0.99
+    hold_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        at_least("qat.batches", self.batches, 1)
+        within("qat.momentum", self.momentum, 0, 1)
+        at_least("qat.hold_epoch", self.hold_epoch, 0)
+
+
+@dataclass(frozen=True)
 class RunPart:
     """How long, and from which random numbers.
 
@@ -215,6 +238,7 @@ class Recipe:
         optimizer: How the weights follow the gradients.
         transfer: How trained weights are treated.
         distill: A network that teaches this one.
+        qat: Whether it learns with the rounding of INT8.
         run: How long.
         name: What the trained model is called; empty for the recipe's file name.
     """
@@ -228,8 +252,13 @@ class Recipe:
     optimizer: OptimizerPart = field(default_factory=OptimizerPart)
     transfer: TransferPart = field(default_factory=TransferPart)
     distill: DistillPart = field(default_factory=DistillPart)
+    qat: QatPart = field(default_factory=QatPart)
     run: RunPart = field(default_factory=RunPart)
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.qat.start and self.optimizer.mixed_precision:
+            raise RecipeError("optimizer.mixed_precision is not for [qat]: steps want float32")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values that `recipe_from_dict` takes back."""
@@ -237,6 +266,8 @@ class Recipe:
         out = {name: _plain(value) for name, value in values.items()}
         for part in (out["model"], out["data"], out["loss"]):
             part.update(part.pop("options"))
+        if not self.qat.start:  # as recipes were before there was rounding: those runs go on
+            del out["qat"]
         whole: dict[str, Any] = json.loads(json.dumps(out))
         return whole
 

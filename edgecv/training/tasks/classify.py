@@ -20,6 +20,7 @@ from edgecv.training.data.samples import Sample, Samples
 from edgecv.training.losses import build_loss
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_network
+from edgecv.training.qat_training import started
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.sets import open_sets
 from edgecv.types import FloatArray, Image
@@ -52,7 +53,7 @@ def make(recipe: Recipe) -> Task:
         return soft_labels(samples, len(train.names))
 
     return Task(
-        model=network.model,
+        model=started(network.model, recipe, spec),
         spec=spec,
         train=train,
         val=val,

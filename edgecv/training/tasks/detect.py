@@ -21,6 +21,7 @@ from edgecv.training.encode_boxes import ssd_encoder
 from edgecv.training.losses import build_loss
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
+from edgecv.training.qat_training import started
 from edgecv.training.settings import build, within
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
@@ -97,7 +98,7 @@ def make(recipe: Recipe) -> Task:
     ).with_changes(source=f"trained by edgecv: recipe {recipe.name}")
     worker = Inference(spec)
     return Task(
-        model=model,
+        model=started(model, recipe, spec),
         spec=spec,
         train=train,
         val=val,

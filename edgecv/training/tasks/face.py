@@ -25,6 +25,7 @@ from edgecv.training.errors import RecipeError
 from edgecv.training.face_heads import HEADS, Distill, Head, People, Triplet, project, teacher_loss
 from edgecv.training.face_pairs import DETECTOR, FacePairs, Verification, paired, portraits
 from edgecv.training.network import take_weights
+from edgecv.training.qat_training import started
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.tasks import Outputs, Targets, Task, Tensor
 from edgecv.training.tasks.sets import open_set
@@ -81,7 +82,8 @@ def make(recipe: Recipe) -> Task:
         UnknownNameError: There is no such network, loss, teacher or detector.
     """
     head, settings = _settings(recipe)
-    spec, embedder = face_spec(recipe), open_embedder(recipe, settings.embedding)
+    spec = face_spec(recipe)
+    embedder = started(open_embedder(recipe, settings.embedding), recipe, spec)
     train = open_set(recipe, "train")
     kept, pairs = _divided(recipe, settings, train)
     labels = np.array([train.entries[i].label for i in kept], np.int64)

@@ -26,6 +26,7 @@ from edgecv.training.losses import build_loss
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
 from edgecv.training.pose_losses import POSE_LOSSES
+from edgecv.training.qat_training import started
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
@@ -106,7 +107,7 @@ def make(recipe: Recipe) -> Task:
     spec = parts.spec.with_changes(source=f"trained by edgecv: recipe {recipe.name}")
     worker = Inference(spec)
     return Task(
-        model=parts.model,
+        model=started(parts.model, recipe, spec),
         spec=spec,
         train=parts.train,
         val=parts.val,

@@ -17,6 +17,7 @@ from edgecv.training.losses import build_loss
 from edgecv.training.mask_losses import MASK_LOSSES
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
+from edgecv.training.qat_training import started
 from edgecv.training.settings import build, within
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
@@ -77,7 +78,7 @@ def make(recipe: Recipe) -> Task:
     worker = Inference(spec)
     output = Size(*model.output["mask"].shape[1:3])
     return Task(
-        model=model,
+        model=started(model, recipe, spec),
         spec=spec,
         train=train,
         val=val,
