@@ -24,6 +24,7 @@ from edgecv.training.errors import CheckpointError, TrainingError
 from edgecv.training.failures import translated
 from edgecv.training.history import Row
 from edgecv.training.kerasfile import save_model
+from edgecv.training.qat_training import with_ranges
 from edgecv.training.recipe import Recipe
 from edgecv.training.run import Folder, open_folder
 from edgecv.training.schedule import learning_rate
@@ -139,6 +140,7 @@ def prepare(recipe: Recipe, who: Machines) -> tuple[Task, Trainer]:
         try:
             task: Task = TASKS.load(recipe.task)(recipe)
             task = with_teacher(task, recipe.distill)
+            task = with_ranges(task, recipe)
             return task, Trainer(task, recipe, who.strategy)
         finally:
             keras.config.set_dtype_policy(before)

@@ -114,7 +114,7 @@ def test_without_the_rounding_the_twin_gives_what_the_network_gives(build, monke
     wanted = model(pictures(), training=False).numpy()
     found = without_rounding(twin, monkeypatch)(pictures(), training=False).numpy()
     assert np.abs(found - wanted).max() < 1e-4
-    assert not any(isinstance(l, layers.BatchNormalization) for l in twin.layers)
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in twin.layers)
 
 
 def test_names_of_inputs_and_outputs_stay():
