@@ -22,7 +22,8 @@ from edgecv.modelfile import needs_edgetpu
 
 COMMAND = "edgetpu_compiler"
 OLDEST = 14
-"""The first version that reads files of TensorFlow 2.2 and later."""
+"""Versions before, of early 2020 and older, refuse what today's converters write
+(github.com/google-coral/edgetpu, issues 114 and 147)."""
 TIMEOUT = 600.0
 MAPPED = "Mapped to Edge TPU"
 

@@ -69,7 +69,7 @@ def plan_model(data: bytes) -> Plan:
         if not reason and i not in taken:
             reason = _behind(operations[causes[i]])
         placed.append(_placed(operation, EDGE_TPU if i in taken else CPU, reason, weights[i]))
-    return Plan(EDGE_TPU, tuple(placed), notes=tuple(_notes(operations, taken)))
+    return Plan(EDGE_TPU, tuple(placed), notes=tuple(_notes(graph, operations, taken)))
 
 
 def read_operations(graph: Graph, data: bytes) -> list[Operation]:
@@ -235,10 +235,10 @@ def _bytes(tensor: Any) -> int:
     return ITEM_BYTES.get(TYPE_NAMES.get(tensor.type, ""), 1) * sides
 
 
-def _notes(operations: Sequence[Operation], taken: set[int]) -> list[str]:
+def _notes(graph: Graph, operations: Sequence[Operation], taken: set[int]) -> list[str]:
     """Return what holds for the whole file."""
     notes = []
-    for tensor in (*operations[0].inputs, *operations[-1].outputs):
+    for tensor in (_tensor(graph, index, False) for index in (*graph.inputs, *graph.outputs)):
         if None in tensor.shape:
             sides = "x".join("?" if side is None else str(side) for side in tensor.shape)
             notes.append(f"{tensor.name} is {sides}: fix its shape when the model is converted")

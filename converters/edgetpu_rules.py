@@ -92,7 +92,11 @@ def refusal(operation: Operation) -> str:
     if operation.kind not in RULES:
         return NOT_LISTED
     for limit in (_version, _types, _constants, _shapes, *RULES[operation.kind]):
-        if reason := limit(operation):
+        try:
+            reason = limit(operation)
+        except (LookupError, StopIteration, ValueError):
+            return "it is damaged: its inputs and outputs are not those of its kind"
+        if reason:
             return reason
     return ""
 

@@ -129,7 +129,9 @@ def test_an_open_batch_is_told_with_the_tensors(tmp_path: Path) -> None:
     plan = plan_file(relu_tflite(tmp_path / "a.tflite", dtype="int8", open_batch=True))
     assert [placed.why for placed in plan.left] == [OPEN]
     assert plan.operators[0].shape == (None, 8, 8, 3)
-    assert "x is ?x8x8x3: fix its shape when the model is converted" in plan.notes
+    assert plan.notes == tuple(
+        f"{name} is ?x8x8x3: fix its shape when the model is converted" for name in "xy"
+    )
 
 
 def test_a_compiled_file_says_so(tmp_path: Path) -> None:

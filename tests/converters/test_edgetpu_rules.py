@@ -115,6 +115,7 @@ NOT_TAKEN = {
         make("RESIZE_BILINEAR", data(1, 256, 256, 32), numbers(2), gives=data(1, 512, 512, 32)),
         "8388608 values",
     ),
+    "a lost input": (make("PAD", PICTURE, gives=PICTURE), "it is damaged"),
     "max of the batch": (make("REDUCE_MAX", PICTURE, numbers(0), gives=ROW), "over the batch"),
 }  # fmt: skip
 
