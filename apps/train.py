@@ -26,9 +26,15 @@ examples:
   edgecv train mine.toml --out run --dry-run                what would be trained, and how fast
   edgecv train mine.toml --out run --resume                 go on, after kill -9 too
   edgecv eval classify --model run/best.keras --data flowers/val
+  edgecv train mine.toml --out int8 --set qat.start=run/best.keras --set optimizer.lr=1e-4 \\
+      --set run.epochs=5                                    go on with the rounding of INT8
 
 recipes that come with edgecv:
   {recipes}
+
+With qat.start, a network that is trained already learns with its batch norms folded and its values
+rounded as INT8 rounds them. best.keras then has the ranges inside: `edgecv eval` measures what INT8
+is worth, and a conversion to INT8 needs no calibration.
 
 The folder holds best.keras (the trained model), last.npz and best.npz (checkpoints), history.csv,
 history.json, report.html and tensorboard/. Several machines train together where TF_CONFIG names
