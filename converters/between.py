@@ -1,4 +1,4 @@
-"""A file on the way to another one."""
+"""TFLite files on the way to other formats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from edgecv import modelfile
+from edgecv.errors import ModelFileError
+from edgecv.tflitegraph import Graph
 
 
 class Convert(Protocol):
@@ -23,3 +27,18 @@ def through(source: Path, convert: Convert) -> Iterator[Path]:
         made = Path(folder) / f"{source.stem}.tflite"
         convert(source, made, precision="fp32")
         yield made
+
+
+def check_tflite(source: Path) -> None:
+    """Refuse what other tools would choke on.
+
+    Raises:
+        ModelFileError: The file is damaged, or compiled for the Edge TPU.
+    """
+    modelfile.check(source)
+    try:
+        Graph(source.read_bytes())
+    except ModelFileError as error:
+        raise ModelFileError(f"{source}: {error}") from error
+    if modelfile.needs_edgetpu(source):
+        raise ModelFileError(f"{source.name} is compiled for the Edge TPU, and for nothing else")

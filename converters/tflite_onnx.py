@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edgecv import modelfile
 from edgecv.cache import write_atomic
-from edgecv.errors import InferenceError, ModelFileError
+from edgecv.errors import InferenceError
 
+from .between import check_tflite
 from .quiet import quiet, start_tensorflow
 
 OPSET = 17
@@ -36,9 +36,7 @@ def convert(source: Path, target: Path, *, precision: str = "fp32") -> None:
         InferenceError: ONNX has no operator for a part of it; all of them are named.
         OutputError: The target cannot be written.
     """
-    modelfile.check(source)
-    if modelfile.needs_edgetpu(source):
-        raise ModelFileError(f"{source.name} is compiled for the Edge TPU, and for nothing else")
+    check_tflite(source)
     model = _onnx_model(source)
     _rename(model.graph)
     if precision == "fp16":

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecv import modelfile
-from edgecv.errors import ModelFileError
-
 from . import openvino_file
+from .between import check_tflite
 
 
 def convert(source: Path, target: Path, *, precision: str = "fp32") -> None:
@@ -23,7 +21,5 @@ def convert(source: Path, target: Path, *, precision: str = "fp32") -> None:
         InferenceError: OpenVINO has no operator for a part of it; all of them are named.
         OutputError: The target cannot be written.
     """
-    modelfile.check(source)
-    if modelfile.needs_edgetpu(source):
-        raise ModelFileError(f"{source.name} is compiled for the Edge TPU, and for nothing else")
+    check_tflite(source)
     openvino_file.save(openvino_file.read(source), target, precision=precision)
