@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -186,7 +185,7 @@ def _saved_model(path: Path) -> _Callable:
         made = function(**{t.name: value for t, value in zip(inputs, tensors, strict=True)})
         return [made[name] for name in names]
 
-    return _Callable(partial(call), inputs, names)
+    return _Callable(call, inputs, names)
 
 
 def _check_operators(path: Path, function: Any) -> None:

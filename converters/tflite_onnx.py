@@ -77,16 +77,17 @@ def _rename(graph: Any) -> None:
     ordered = _ordered(graph)
     del graph.node[:]
     graph.node.extend(ordered)
-    names = {value.name: value.name for value in (*graph.input, *graph.output)}
-    taken = set(names) | {""}
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
+    taken = set(names)
     for node in graph.node:
         for name in node.output:
-            names.setdefault(name, "") or names.update({name: _free(_short(name), taken)})
+            if name not in names:
+                names[name] = _free(_short(name), taken)
         node.name = names[node.output[0]]
     _name_constants(graph, names, taken)
     for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
     graph.name = "edgecv"
     del graph.value_info[:]
 
@@ -108,7 +109,7 @@ def _name_constants(graph: Any, names: dict[str, str], taken: set[str]) -> None:
 
 def _ordered(graph: Any) -> list[Any]:
     """Return the nodes, each behind those it depends on; outputs and inputs give the order."""
-    makers = {name: node for node in graph.node for name in node.output}
+    makers = {name: node for node in graph.node for name in node.output if name}
     done: dict[int, Any] = {}
     stack = [makers[value.name] for value in reversed(graph.output) if value.name in makers]
     while stack:
