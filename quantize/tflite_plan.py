@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from edgecv.errors import ModelFileError
 from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of
 from edgecv.types import Quant
 
+from .names import matching
 from .ranges import Range
 from .recipe import QuantRecipe
 from .tflite_rules import FIXED, LAYERS, SAME_SCALE, fixed_quant, has_rule, range_to_quant
@@ -72,21 +72,11 @@ def _kept(graph: Graph, patterns: Iterable[str]) -> set[int]:
         for place, operator in enumerate(graph.operators)
         if graph.code(operator) == OPERATOR.CUSTOM and has_rule(graph, operator)
     }
-    for pattern in patterns:
-        found = {
-            place
-            for place, operator in enumerate(graph.operators)
-            if any(matches(name_of(graph.tensors[i]), pattern) for i in operator.outputs)
-        }
-        if not found:
-            raise ModelFileError(f"keep_float: no layer's output is called {pattern!r}")
-        kept |= found
-    return kept
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Tell whether a name is a pattern, or fits it."""
-    return name == pattern or fnmatchcase(name, pattern)
+    names = {
+        place: [name_of(graph.tensors[i]) for i in operator.outputs]
+        for place, operator in enumerate(graph.operators)
+    }
+    return kept | set(matching(names, patterns))
 
 
 def works_on_floats(graph: Graph, operator: Any) -> bool:
