@@ -152,13 +152,15 @@ def _outcome(
         print(f"  {step_line(step)}", flush=True)
 
     kept: dict[tuple[int, int], list[Array]] = {}
+    measure = partial(_evaluate, job, args, target)
+    tools = Tools(calibrate, measure, _train, tell, bar, inspect=args.report is not None)
     return fulfil(
         target,
         source,
         folder,
         recipe=job.recipe,
         terms=terms,
-        tools=Tools(calibrate, partial(_evaluate, job, args, target), _train, tell),
+        tools=tools,
         rungs=() if args.no_rescue else RESCUES,
     )
 

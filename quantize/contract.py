@@ -7,26 +7,27 @@ the best try is kept for the report, and the caller is told that the contract is
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgecv.evaluation.record import Evaluation
+from edgecv.progress import Report, silent
 from edgecv.types import Array
 
 from . import QUANTIZERS, SUFFIXES
 from .drop import DRAWS, Comparison, Sample, difference, sample
 from .ladder import RESCUES, Rung, Step, best_of, climb, part_of
 from .recipe import QuantRecipe
-from .sensitivity import LayerNoise, layer_noise
+
+if TYPE_CHECKING:
+    from .sensitivity import LayerNoise
 
 LOOKED_AT = 8
 """Pictures by which layers are compared."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,16 @@ class Tools(NamedTuple):
         train: Trains the network for quantization and writes the quantized file; raises an
             `EdgeCVError` where that cannot be done here.
         tell: Is told of every step when it is done.
+        progress: Shows how far the work is that it is given the name of; nothing does by default.
+        inspect: Whether the layers are looked at even where the contract holds at once.
     """
 
     calibrate: Callable[[QuantRecipe], Sequence[Array]]
     evaluate: Callable[[Path], Evaluation]
     train: Callable[[Path, QuantRecipe], None]
     tell: Callable[[Step], None]
+    progress: Callable[[str], AbstractContextManager[Report]] = lambda label: nullcontext(silent)
+    inspect: bool = True
 
 
 class Made(NamedTuple):
@@ -101,7 +106,7 @@ class Outcome:
         steps: What was tried, in order.
         best: The step that made the file.
         held: Whether it is within the terms.
-        noise: Its layers, the noisiest first.
+        noise: Its layers, the noisiest first; empty where nobody looked.
     """
 
     target: str
@@ -157,11 +162,15 @@ def fulfil(
         if rung.trains:
             tools.train(file, changed)
         else:
-            quantize(source, file, tools.calibrate(changed), changed)
+            tensors = tools.calibrate(changed)
+            with tools.progress(f"  {target}: {rung.name}") as report:
+                quantize(source, file, tensors, changed, report=report)
         tries[rung.name] = Made(file, tools.evaluate(file))
         return difference(reference, terms.sample(tries[rung.name].evaluation))
 
     def noise(step: Step) -> list[LayerNoise]:
+        from .sensitivity import layer_noise
+
         tensors = tools.calibrate(recipe)[:LOOKED_AT]
         return layer_noise(source, tries[step.rung.name].file, tensors)
 
@@ -181,5 +190,5 @@ def fulfil(
         steps=tuple(steps),
         best=best,
         held=best.holds,
-        noise=tuple(noise(best)),
+        noise=tuple(noise(best)) if tools.inspect or not best.holds else (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import page
 from .card import SECTION, interval, lost, recipe_line, verdict_lines
@@ -13,8 +13,10 @@ from .drop import DRAWS, Comparison, compare, metrics_of
 from .examples import Example
 from .ladder import Step
 from .pictures import Histogram, bars, overlay
-from .sensitivity import LayerNoise
 from .timing import size_of
+
+if TYPE_CHECKING:
+    from .sensitivity import LayerNoise
 
 LISTED = 40
 """Layers that a report shows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tiny_uint8
@@ -66,3 +67,60 @@ def write_tflite(path: Path, factors: tuple[float, ...] = FACTORS) -> Path:
     path.write_bytes(net.packed([x], [scores]))
     path.with_name(path.name + ".json").write_text(json.dumps(SPEC))
     return path
+
+
+def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed: int = 0) -> Path:
+    """Write a MobileNetV2 that tells the same colours, with unequal channels inside its blocks.
+
+    Its weights are random, but for the last layer, which is solved for on the pictures. Between a
+    block's expansion and its depthwise layer there is a ReLU, so that factors go through.
+
+    Args:
+        path: The .keras file.
+        pictures: A folder that `tiny_training.write_pictures` wrote.
+        spread: The ratio of the largest factor to the smallest.
+        seed: Of the weights and the factors.
+    """
+    import keras
+
+    from edgecv import datasets, models, read_image
+    from edgecv.image import Plan
+    from edgecv.spec import ModelSpec
+    from edgecv.training.kerasfile import save_model
+    from edgecv.types import TensorSpec
+
+    keras.utils.set_random_seed(seed)
+    model = models.build("mobilenet_v2", input_size=32, alpha=0.35, classes=3, momentum=0.5)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.ReLU):
+            layer.max_value = None  # ReLU6 would cut what a factor makes larger
+    spec = ModelSpec.from_dict({**SPEC, "name": "mobilenet"})
+    plan = Plan(spec.input, TensorSpec("x", (1, 32, 32, 3), np.dtype(np.float32)))
+    labelled = datasets.read_classes(pictures)
+    x = np.concatenate([plan(read_image(one.file))[0] for one in labelled])
+    for _ in range(12):  # batch norm's averages
+        model(x, training=True)
+    head = model.layers[-1]
+    features = keras.Model(model.input, head.input)(x, training=False).numpy()
+    wanted = np.array([[one.label == name for name in SPEC["labels"]] for one in labelled])
+    mean, deviation = features.mean(0), features.std(0) + 1e-3
+    flat = (features - mean) / deviation
+    ridge = flat.T @ flat + 0.3 * len(flat) * np.eye(flat.shape[1])
+    weights = np.linalg.solve(ridge, flat.T @ (wanted * 10.0)) / deviation[:, None]
+    head.set_weights([weights, 10 * wanted.mean(0) - mean @ weights])
+    _spread(model, spread, np.random.default_rng(seed))
+    save_model(model, spec, path)
+    return path
+
+
+def _spread(model: Any, ratio: float, rng: np.random.Generator) -> None:
+    """Multiply what goes into depthwise layers channel by channel, and take it back in them."""
+    for layer in model.layers:
+        if not layer.name.endswith("_expand_bn"):
+            continue
+        gamma, beta, *averages = layer.get_weights()
+        factors = ratio ** rng.uniform(-0.5, 0.5, gamma.shape)
+        layer.set_weights([gamma * factors, beta * factors, *averages])
+        depthwise = model.get_layer(layer.name.replace("_expand_bn", "_depthwise"))
+        (kernel,) = depthwise.get_weights()
+        depthwise.set_weights([kernel / factors[:, None]])
