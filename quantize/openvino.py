@@ -79,8 +79,12 @@ def _check(recipe: QuantRecipe) -> None:
         )
 
 
-def read(source: Path) -> Any:
+def read(source: Path, *, quantized: bool = False) -> Any:
     """Read an OpenVINO file of one input and fixed shapes.
+
+    Args:
+        source: The .xml.
+        quantized: It may be quantized already.
 
     Raises:
         ModelFileError: It cannot be read, or leaves a shape open other than the batch.
@@ -104,7 +108,7 @@ def read(source: Path) -> Any:
                 "export it with a fixed size"
             )
         model.reshape([1, *(side.get_length() for side in list(shape)[1:])])
-    if any(node.get_type_name() == "FakeQuantize" for node in model.get_ops()):
+    if not quantized and any(node.get_type_name() == "FakeQuantize" for node in model.get_ops()):
         raise ModelFileError(f"{source.name} is quantized already: wanted the float32 file")
     return model
 

@@ -102,20 +102,24 @@ def choose(files: Sequence[Path], *, count: int, seed: int) -> tuple[Path, ...]:
     return tuple(file for _, file in sorted(ranked)[:count])
 
 
-def check_tensors(path: Path, tensors: Sequence[Array], wanted: Sequence[int | None]) -> None:
+def check_tensors(
+    path: Path, tensors: Sequence[Array], wanted: Sequence[int | None], *, fewest: int = FEWEST
+) -> None:
     """Refuse calibration tensors that a model does not take.
 
     Args:
         path: The model; the spec beside or inside it says how its input is normalised.
         tensors: What it is to be calibrated with.
         wanted: The shape of its input.
+        fewest: How many tensors there have to be; for less than `FEWEST` their normalisation is
+            not checked, of which few pictures do not say enough.
 
     Raises:
         DataError: There are too few, or they have the wrong size or normalisation.
     """
-    if len(tensors) < FEWEST:
+    if len(tensors) < fewest:
         raise DataError(
-            f"{len(tensors)} calibration pictures are too few: wanted {FEWEST} at least"
+            f"{len(tensors)} calibration pictures are too few: wanted {fewest} at least"
         )
     for tensor in tensors:
         if not _fits(tensor.shape, wanted):
@@ -125,7 +129,7 @@ def check_tensors(path: Path, tensors: Sequence[Array], wanted: Sequence[int | N
             )
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise DataError(f"calibration wants finite float32, got {tensor.dtype}")
-    if (spec := embedded_spec(path)) is not None:
+    if fewest >= FEWEST and (spec := embedded_spec(path)) is not None:
         check_ranges(tensors, spec)
 
 
