@@ -1,8 +1,7 @@
-"""Every family becomes a TFLite file of INT8 operators alone, such as the Edge TPU runs."""
+"""Every family becomes a TFLite file of INT8 operators alone, all of which the Edge TPU takes."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -13,22 +12,21 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
+pytest.importorskip("ai_edge_litert")
+from edgecv.converters.edgetpu_map import plan_model  # noqa: E402
+from edgecv.converters.edgetpu_rules import NOT_LISTED  # noqa: E402
+from edgecv.converters.plan import Plan  # noqa: E402
+
 from edgecv.models import build  # noqa: E402
+from edgecv.models.heatmap import heatmap_pose  # noqa: E402
+from edgecv.models.ppn import ppn  # noqa: E402
+from edgecv.models.segmentation import fcn, unet  # noqa: E402
+from edgecv.models.ssd import ssd  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),  # TensorFlow's
 ]
-
-NAMES = """
-ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D EXPAND_DIMS FULLY_CONNECTED
-L2_NORMALIZATION LOGISTIC MAXIMUM MAX_POOL_2D MEAN MINIMUM MUL PACK PAD PRELU QUANTIZE REDUCE_MAX
-REDUCE_MIN RELU RELU6 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SOFTMAX
-SPACE_TO_DEPTH SPLIT SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV
-"""
-EDGE_TPU = set(NAMES.split())
-"""coral.ai/docs/edgetpu/models-intro, supported operations."""
-MOST_LONG_AXES = 3  # same page: of more axes, only the three innermost may be longer than 1
 
 
 def to_int8(model: Any, folder: Path) -> bytes:
@@ -54,24 +52,9 @@ def to_int8(model: Any, folder: Path) -> bytes:
         return bytes(converter.convert())
 
 
-def operators(blob: bytes) -> tuple[Counter[str], dict[str, tuple[Any, tuple[int, ...]]]]:
-    """Return how often each operator occurs, and the type and shape of what they give."""
-    litert = pytest.importorskip("ai_edge_litert.interpreter")
-    plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = litert.Interpreter(model_content=blob, experimental_op_resolver_type=plain)
-    interpreter.allocate_tensors()
-    interpreter.invoke()
-    tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    found, given = Counter(), {}
-    for operator in interpreter._get_ops_details():
-        found[operator["op_name"]] += 1
-        for index in operator["outputs"]:
-            tensor = tensors[index]
-            given[f"{operator['op_name']} {tensor['name']}"] = (
-                tensor["dtype"],
-                tuple(tensor["shape"]),
-            )
-    return found, given
+def checked(model: Any, folder: Path) -> Plan:
+    """Convert a model, and return what `edgecv check --target coral` says of the file."""
+    return plan_model(to_int8(model, folder))
 
 
 @pytest.mark.parametrize(
@@ -98,19 +81,34 @@ def operators(blob: bytes) -> tuple[Counter[str], dict[str, tuple[Any, tuple[int
 def test_all_operators_are_int8_and_of_the_edge_tpu(name, options, counts, tmp_path) -> None:
     size = 112 if name == "mobilefacenet" else 64
     more = {} if name == "mobilefacenet" else {"classes": 8}
-    found, given = operators(
-        to_int8(build(name, input_size=size, **more, **options), tmp_path / "saved")
-    )
-    assert set(found) <= EDGE_TPU
+    plan = checked(build(name, input_size=size, **more, **options), tmp_path / "saved")
+    assert plan.left == ()
+    found = Counter(placed.kind for placed in plan.operators)
     assert {kind: found[kind] for kind in counts} == counts
-    for tensor, (dtype, shape) in given.items():
-        assert dtype == np.int8, tensor
-        assert sum(side > 1 for side in shape) <= MOST_LONG_AXES, f"{tensor} {shape}"
+
+
+def backbone() -> Any:
+    return build("mobilenet_v2", input_size=96, alpha=0.35, include_top=False)
+
+
+ANCHORS = {"layers": 3}
+HEADS = {
+    "ssd": lambda: ssd(backbone(), classes=3, anchors=ANCHORS),
+    "ssd with a pyramid": lambda: ssd(backbone(), classes=3, anchors=ANCHORS, pyramid=True),
+    "heatmaps": lambda: heatmap_pose(backbone()),
+    "proposals": lambda: ppn(backbone(), window=5),
+    "unet": lambda: unet(backbone(), classes=3, stride=4),
+    "fcn": lambda: fcn(backbone(), classes=3),
+}
+
+
+@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS.keys())
+def test_heads_are_int8_and_of_the_edge_tpu(make, tmp_path) -> None:
+    plan = checked(make(), tmp_path / "saved")
+    assert [(placed.kind, placed.name, placed.why) for placed in plan.left] == []
 
 
 def test_mobilenet_v3_is_int8_but_for_its_swish_of_the_edge_tpu(tmp_path) -> None:
-    model = build("mobilenet_v3_small", input_size=64, classes=8)
-    found, given = operators(to_int8(model, tmp_path / "saved"))
-    assert set(found) - EDGE_TPU == {"HARD_SWISH"}
-    assert all(dtype == np.int8 for dtype, _ in given.values())
-    assert not [name for name in given if re.search("DEQUANTIZE", name)]
+    plan = checked(build("mobilenet_v3_small", input_size=64, classes=8), tmp_path / "saved")
+    assert {placed.kind for placed in plan.left if placed.why == NOT_LISTED} == {"HARD_SWISH"}
+    assert not [placed for placed in plan.left if "works on" in placed.why]
