@@ -115,7 +115,6 @@ def write_report(job: Job, args: argparse.Namespace, done: Sequence[Done], folde
                     outcome,
                     one.card[SECTION],
                     latencies(files, runtime=outcome.target),
-                    (),
                     examples(job.data, *sides),
                 )
             )

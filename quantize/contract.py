@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,14 +20,18 @@ from edgecv.types import Array
 
 from . import QUANTIZERS, SUFFIXES
 from .drop import DRAWS, Comparison, Sample, difference, sample
-from .ladder import RESCUES, Rung, Step, best_of, climb, part_of
+from .faults import Look
+from .ladder import RESCUES, Rung, Step, best_of, climb
 from .recipe import QuantRecipe
 
 if TYPE_CHECKING:
+    from .pictures import Histogram
     from .sensitivity import LayerNoise
 
 LOOKED_AT = 8
 """Pictures by which layers are compared."""
+LISTED = 4
+"""Layers whose values are counted."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Outcome:
         best: The step that made the file.
         held: Whether it is within the terms.
         noise: Its layers, the noisiest first; empty where nobody looked.
+        histograms: The values of the noisiest ones; empty where nobody looked.
     """
 
     target: str
@@ -116,7 +121,8 @@ class Outcome:
     steps: tuple[Step, ...]
     best: Step
     held: bool
-    noise: tuple[LayerNoise, ...]
+    noise: tuple[LayerNoise, ...] = ()
+    histograms: tuple[Histogram, ...] = ()
 
     @property
     def comparison(self) -> Comparison:
@@ -168,21 +174,18 @@ def fulfil(
         tries[rung.name] = Made(file, tools.evaluate(file))
         return difference(reference, terms.sample(tries[rung.name].evaluation))
 
-    def noise(step: Step) -> list[LayerNoise]:
-        from .sensitivity import layer_noise
-
-        tensors = tools.calibrate(recipe)[:LOOKED_AT]
-        return layer_noise(source, tries[step.rung.name].file, tensors)
+    def look(step: Step) -> Look:
+        return Look(source, tries[step.rung.name].file, tools.calibrate(step.recipe)[:LOOKED_AT])
 
     def suspects(rung: Rung, step: Step) -> tuple[str, ...]:
-        return part_of([layer.name for layer in noise(step)], rung.worst)
+        return look(step).at_fault(rung.worst)
 
     steps = []
     for step in climb(recipe, rungs, attempt=attempt, holds=terms.hold, suspects=suspects):
         tools.tell(step)
         steps.append(step)
     best = best_of(steps)
-    return Outcome(
+    outcome = Outcome(
         target=target,
         source=source,
         made=tries[best.rung.name],
@@ -190,5 +193,12 @@ def fulfil(
         steps=tuple(steps),
         best=best,
         held=best.holds,
-        noise=tuple(noise(best)) if tools.inspect or not best.holds else (),
+    )
+    if best.holds and not tools.inspect:
+        return outcome
+    found = look(best)
+    return replace(
+        outcome,
+        noise=tuple(found.noise),
+        histograms=tuple(found.histograms(LISTED)) if tools.inspect else (),
     )

@@ -129,11 +129,6 @@ def best_of(steps: Sequence[Step]) -> Step:
     return min(known, key=_cost)
 
 
-def part_of(names: Sequence[str], part: float) -> tuple[str, ...]:
-    """Return the first part of some names, one at least where there are any."""
-    return tuple(names[: math.ceil(len(names) * part)])
-
-
 def _cost(step: Step) -> tuple[bool, float]:
     lost = step.comparison.drop.value if step.comparison else math.inf
     return not step.holds, lost

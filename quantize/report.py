@@ -30,14 +30,12 @@ class Chapter:
         outcome: What became of it.
         card: The verdict, as it travels in the model.
         latency: Median milliseconds of "float" and "int8", on one thread; empty where nobody knows.
-        histograms: Of the worst layers.
         examples: Pictures as both models see them.
     """
 
     outcome: Outcome
     card: Mapping[str, Any]
     latency: Mapping[str, float]
-    histograms: Sequence[Histogram]
     examples: Sequence[Example]
 
 
@@ -112,7 +110,7 @@ def _chapter(chapter: Chapter, terms: Terms) -> list[str]:
     parts += [page.heading("What was tried", 3), page.table(_ladder(outcome.steps))]
     parts += [page.heading("Figures", 3), page.table(_figures(outcome, terms))]
     parts += _layers(outcome.noise)
-    parts += _histograms(chapter.histograms)
+    parts += _histograms(outcome.histograms)
     return parts + _examples(chapter.examples)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import tiny_uint8
 from tiny_training import SHADES, SIDE
 
-FACTORS = (0.05, 1.0, 300.0)
+FACTORS = (0.1, 1.0, 100.0)
 """Of the channels for red, green and blue, between the two layers."""
 
 SPEC = {

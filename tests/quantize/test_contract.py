@@ -8,8 +8,10 @@ import pytest
 from edgecv.quantize.card import SECTION, dataset_facts, quantization_card, verdict_lines
 from edgecv.quantize.contract import Terms
 from edgecv.quantize.drop import Comparison, Drop, Interval
+from edgecv.quantize.faults import at_fault
 from edgecv.quantize.ladder import Rung
 from edgecv.quantize.recipe import QuantRecipe
+from edgecv.quantize.sensitivity import LayerNoise
 from edgecv.quantize.timing import latencies, size_of
 
 from edgecv.errors import DataError, UnknownNameError
@@ -52,6 +54,7 @@ def test_a_model_that_bears_int8_holds_at_once(contract, workshop) -> None:
     assert outcome.made.file.is_file()
     assert outcome.comparison.drop.value <= 1.0
     assert {layer.name for layer in outcome.noise} >= {"wide", "smooth"}
+    assert len(outcome.histograms) == 4
 
 
 def test_a_model_that_int8_ruins_is_caught_and_the_layer_named(contract, workshop) -> None:
@@ -59,8 +62,8 @@ def test_a_model_that_int8_ruins_is_caught_and_the_layer_named(contract, worksho
     assert not outcome.held
     assert outcome.comparison.drop.value > 5
     assert outcome.before.figures["top1"] > 0.9
-    noisy = [layer.name for layer in outcome.noise if layer.sqnr_db < 20]
-    assert "smooth" in noisy
+    assert outcome.noise[0].sqnr_db < 20
+    assert at_fault(outcome.noise, ["wide", "smooth", "mean", "scores"], 0.05) == ("wide", "smooth")
 
 
 def test_the_ladder_rescues_what_int8_ruined(contract, workshop) -> None:
@@ -75,7 +78,7 @@ def test_the_ladder_rescues_what_int8_ruined(contract, workshop) -> None:
 
 @pytest.mark.parametrize(
     "rung",
-    [Rung("layers", worst=0.5), Rung("finer", {"activations": "int16"})],
+    [Rung("layers", worst=0.05), Rung("finer", {"activations": "int16"})],
     ids=["noisy layers in float", "int16"],
 )
 def test_each_of_the_last_rungs_rescues_it_too(contract, workshop, rung) -> None:
@@ -106,6 +109,21 @@ def test_what_cannot_be_measured_is_told(contract, workshop) -> None:
 def test_too_few_pictures_are_told(contract, workshop) -> None:
     with pytest.raises(DataError, match="3 calibration pictures are too few"):
         contract(workshop.equal, recipe=QuantRecipe(samples=3))
+
+
+@pytest.mark.parametrize(
+    ("ratios", "part", "blamed"),
+    [
+        ([44, 40, 12, 11, 10], 0.05, "bc"),
+        ([44, 40, 12, 11, 10], 0.4, "abc"),
+        ([20, 20, 20, 20, 20], 0.05, "a"),
+        ([40, 39, 38, 37, 36], 1.0, "abcde"),
+    ],
+    ids=["where it falls", "two of them", "the first", "all"],
+)
+def test_to_blame_is_where_noise_comes_in(ratios, part, blamed) -> None:
+    noise = [LayerNoise(n, "CONV_2D", r, (0, 1)) for n, r in zip("abcde", ratios, strict=True)]
+    assert at_fault(noise[::-1], "abcdef", part) == tuple(blamed)
 
 
 def test_the_card_says_what_was_done_and_what_it_cost(contract, workshop) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pytest
 from edgecv.quantize.drop import Comparison, Drop, Interval
-from edgecv.quantize.ladder import FIRST, RESCUES, Rung, Step, best_of, climb, part_of
+from edgecv.quantize.ladder import FIRST, RESCUES, Rung, Step, best_of, climb
 from edgecv.quantize.recipe import QuantRecipe
 
 from edgecv.errors import ModelFileError
@@ -30,7 +31,7 @@ def climbed(
         return cost(drops.get(rung.name, 9.0))
 
     def suspects(rung: Rung, step: Step) -> tuple[str, ...]:
-        return part_of(LAYERS, rung.worst)
+        return LAYERS[: math.ceil(rung.worst * len(LAYERS))]
 
     return list(
         climb(recipe, rungs, attempt=attempt, holds=lambda c: c.drop.value <= 1, suspects=suspects)
@@ -108,9 +109,3 @@ def test_one_that_holds_is_better_than_one_that_lost_less() -> None:
     assert best_of(steps) is steps[1]
     with pytest.raises(ValueError, match="at least one step"):
         best_of([Step(FIRST, QuantRecipe(), skipped="why")])
-
-
-@pytest.mark.parametrize(("part", "count"), [(0.0, 0), (0.01, 1), (0.15, 2), (0.5, 5), (1.0, 10)])
-def test_a_part_of_the_layers_is_one_at_least(part: float, count: int) -> None:
-    assert part_of(LAYERS, part) == LAYERS[:count]
-    assert part_of((), part) == ()

@@ -100,11 +100,11 @@ def test_a_report_shows_everything_and_needs_nothing_beside_it(workshop, sides) 
         outcome, TERMS, calibration=FACTS, evaluation=FACTS, versions={"edgecv": "1"}
     )
     rng = np.random.default_rng(0)
+    counted = histogram("<layer>", rng.normal(size=99), rng.normal(size=99))
     chapter = Chapter(
-        outcome,
+        replace(outcome, histograms=(counted,)),
         card,
         {"float": 2.0, "int8": 0.5},
-        [histogram("<layer>", rng.normal(size=99), rng.normal(size=99))],
         examples(read_classes(workshop.eval), before, after, count=2),
     )
     html = report("a <b>", [chapter], terms=TERMS, facts={"model": "x.keras"})
@@ -121,7 +121,7 @@ def test_a_report_shows_everything_and_needs_nothing_beside_it(workshop, sides) 
 def test_what_was_not_measured_is_not_made_up(sides) -> None:
     outcome, _, _ = sides
     card = quantization_card(outcome, TERMS, calibration=FACTS, evaluation=FACTS, versions={})
-    chapter = Chapter(replace(outcome, noise=()), card, {}, [], [])
+    chapter = Chapter(replace(outcome, noise=(), histograms=()), card, {}, [])
     text = read(report("a", [chapter], terms=TERMS, facts={}))
     assert "not measured" in text
     assert "Layers by noise" not in text
@@ -132,7 +132,7 @@ def test_many_layers_are_cut_to_the_noisiest(sides) -> None:
     outcome, _, _ = sides
     card = quantization_card(outcome, TERMS, calibration=FACTS, evaluation=FACTS, versions={})
     noise = tuple(LayerNoise(f"layer {i}", "CONV_2D", float(i), (0.0, 1.0)) for i in range(99))
-    chapter = Chapter(replace(outcome, noise=noise), card, {}, [], [])
+    chapter = Chapter(replace(outcome, noise=noise), card, {}, [])
     text = read(report("a", [chapter], terms=TERMS, facts={}))
     assert "the noisiest 40 of 99" in text
     assert "layer 39" in text
