@@ -16,7 +16,11 @@ from edgecv import modelfile
 from edgecv.errors import ModelFileError, OutputError
 from edgecv.session import open_session
 
-pytestmark = pytest.mark.slow
+# Keras 3.15 makes numpy arrays of TensorFlow's variables in a way that numpy 2.4 warns of.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 FORMATS = tuple(SUFFIXES)
 CASES = [(name, target) for name in tiny_keras.NETWORKS for target in FORMATS]

@@ -15,7 +15,11 @@ from edgecv.errors import InferenceError, ModelFileError, SpecError
 from edgecv.session import open_session
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.slow
+# Keras 3.15 makes numpy arrays of TensorFlow's variables in a way that numpy 2.4 warns of.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 TENSOR = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
 

@@ -14,7 +14,11 @@ from edgecv import modelfile
 from edgecv.errors import SpecError
 
 pytest.importorskip("openvino")
-pytestmark = pytest.mark.slow
+# Keras 3.15 makes numpy arrays of TensorFlow's variables in a way that numpy 2.4 warns of.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 @pytest.fixture
