@@ -26,8 +26,10 @@ from edgecv.types import FloatArray, Size
 from .activations import append_floats, append_sigmoid, append_softmax
 
 OPERATOR_NAME = "TFLite_Detection_PostProcess"
-LEAST = 0.001
-"""Detections below this score never come out. `edgecv eval` ranks them down to it."""
+ROWS_PER_DETECTION = 8
+"""At most one of so many anchors becomes a detection. As many as there may be have to come out of
+every picture, however low their scores: MediaPipe reads the count as if it said how many classes a
+box has (`tensors_to_detections_calculator.cc`), and fails where there is none."""
 
 OUTPUTS = {"boxes": 4, "classes": 0, "scores": 0, "count": 0}
 """What comes out, in the operator's order, and how many numbers a detection has of it."""
@@ -42,19 +44,17 @@ class _Heads(NamedTuple):
     classes: int
 
 
-def add_postprocess(
-    data: bytes, spec: ModelSpec, *, least: float = LEAST
-) -> tuple[bytes, ModelSpec]:
+def add_postprocess(data: bytes, spec: ModelSpec) -> tuple[bytes, ModelSpec]:
     """Return an SSD's TFLite file with its decoding inside, and the spec that reads it.
 
     The best class of an anchor counts, and boxes suppress each other whatever their class: what
     `decoders.ssd` does without its option class_wise, and a little less than it finds with it.
-    Integer heads stay so up to the scores' activation; the operator itself works in float32.
+    Integer heads stay so up to the scores' activation; the operator itself works in float32. The
+    best come out of every picture whatever their score: the spec's score is for who reads them.
 
     Args:
         data: A whole file with the outputs "boxes" and "scores".
         spec: What they mean; its decoder is "ssd".
-        least: The score below which detections never come out, whatever is asked for later.
 
     Returns:
         The file with the associated files that it had, and a spec with the decoder
@@ -74,8 +74,9 @@ def add_postprocess(
         graph.add_floats("anchors", anchors.shape),
     ]
     graph.set_values(inputs[-1], anchors)
-    made = _made(graph, int(options["limit"]))
-    content = bytes(flexbuffers.Dumps(_operator_options(options, heads.classes, least)))
+    limit = max(1, min(int(options["limit"]), heads.rows // ROWS_PER_DETECTION))
+    made = _made(graph, limit)
+    content = bytes(flexbuffers.Dumps(_operator_options(options, heads.classes, limit)))
     graph.operators.append(graph.custom(OPERATOR_NAME, inputs, list(made.values()), content))
     graph.set_outputs(made)
     names = {role: name_of(graph.tensors[index]) for role, index in made.items()}
@@ -157,14 +158,14 @@ def _made(graph: Graph, limit: int) -> dict[str, int]:
     return made
 
 
-def _operator_options(options: Mapping[str, Any], classes: int, least: float) -> dict[str, Any]:
+def _operator_options(options: Mapping[str, Any], classes: int, limit: int) -> dict[str, Any]:
     centre, side = (float(1 / variance) for variance in options["variances"])
     return {
-        "max_detections": int(options["limit"]),
+        "max_detections": limit,
         "max_classes_per_detection": 1,
-        "detections_per_class": int(options["limit"]),
+        "detections_per_class": limit,
         "use_regular_nms": False,  # the other way leaves out the last class, in LiteRT 2.3
-        "nms_score_threshold": float(least),
+        "nms_score_threshold": 0.0,
         "nms_iou_threshold": float(options["overlap"]),
         "num_classes": classes,
         "y_scale": centre,

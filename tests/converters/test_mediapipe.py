@@ -10,6 +10,7 @@ import os
 import subprocess
 import venv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import pytest
 import tiny_ssd
 import tiny_uint8
 from edgecv.converters.classifier_softmax import add_softmax
+from edgecv.converters.embed import embed
 from edgecv.converters.ssd_postprocess import add_postprocess
 from edgecv.converters.tflite_metadata import add_metadata
 
@@ -95,9 +97,9 @@ def in_bytes(source: Path, target: Path, spec: ModelSpec, pictures: Sequence[np.
     return target
 
 
-@pytest.fixture(scope="module", params=["float32", "int8"])
-def classifier(request, zoo_folder: Path, data: Path, tmp_path_factory) -> Exported:
-    """A public MobileNet's weights in Keras, converted."""
+@pytest.fixture(scope="module")
+def mobilenet(zoo_folder: Path, tmp_path_factory) -> Exported:
+    """A public MobileNet's weights in Keras, converted; for pictures of the input's size."""
     pytest.importorskip("keras")
     from edgecv.converters.keras_tflite import convert
 
@@ -111,12 +113,24 @@ def classifier(request, zoo_folder: Path, data: Path, tmp_path_factory) -> Expor
     made = import_weights(path, spec, "mobilenet_v1", options={"alpha": 0.25})
     save_model(made.model, made.spec, folder / "a.keras")
     convert(folder / "a.keras", folder / "a.tflite", precision="fp32")
-    file = folder / "a.tflite"
+    given = replace(made.spec.input, fit="stretch", zoom=1.0)
+    return Exported(folder / "a.tflite", made.spec.with_changes(input=given, score=0.0))
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def classifier(request, mobilenet: Exported, data: Path) -> Exported:
+    file, spec = mobilenet
     if request.param == "int8":
-        file = in_bytes(file, folder / "int8.tflite", made.spec, photographs(data, count=24))
-    content, spec = add_softmax(file.read_bytes(), made.spec)
-    (folder / "done.tflite").write_bytes(add_metadata(content, spec))
-    return Exported(folder / "done.tflite", spec)
+        file = in_bytes(file, file.with_name("int8.tflite"), spec, photographs(data, count=24))
+    content, spec = add_softmax(file.read_bytes(), spec)
+    return exported(file.with_stem(f"{file.stem}_done"), content, spec)
+
+
+def exported(path: Path, content: bytes, spec: ModelSpec) -> Exported:
+    """Write a file with all that `edgecv convert` puts into it."""
+    path.write_bytes(content)
+    embed(path, spec=spec, card={"made": "for a test"})
+    return Exported(path, spec)
 
 
 @pytest.mark.zoo
@@ -125,7 +139,7 @@ def test_our_classifier_gives_the_same_classes(mediapipe, classifier: Exported, 
     pictures = photographs(data, 224)
     theirs = asked(mediapipe, "classify", classifier.path, pictures)
     sure = 0
-    with edgecv.load(classifier.path, spec=classifier.spec, score=0) as model:
+    with edgecv.load(classifier.path) as model:
         for picture, categories in zip(pictures, theirs, strict=True):
             ours = model(picture)
             scores = {index: score for _, index, score in categories}
@@ -138,28 +152,55 @@ def test_our_classifier_gives_the_same_classes(mediapipe, classifier: Exported, 
     assert sure >= 3
 
 
-@pytest.fixture(scope="module", params=["float32", "int8"])
-def detector(request, data: Path, tmp_path_factory) -> Exported:
+@pytest.fixture(scope="module")
+def ssd(data: Path, tmp_path_factory) -> Exported:
     """An SSD of ours, of random weights, converted."""
     pytest.importorskip("keras")
     from edgecv.converters.keras_tflite import convert
     from keras_ssd import write_ssd
 
-    folder, pictures = tmp_path_factory.mktemp("detector"), photographs(data, count=24)
-    spec = write_ssd(folder / "a.keras", pictures)
+    folder = tmp_path_factory.mktemp("detector")
+    spec = write_ssd(folder / "a.keras", photographs(data, count=24))
     convert(folder / "a.keras", folder / "a.tflite", precision="fp32")
-    file = folder / "a.tflite"
-    if request.param == "int8":
-        file = in_bytes(file, folder / "int8.tflite", spec, pictures)
-    content, spec = add_postprocess(file.read_bytes(), spec)
-    (folder / "done.tflite").write_bytes(add_metadata(content, spec))
-    return Exported(folder / "done.tflite", spec)
+    return Exported(folder / "a.tflite", spec)
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def raw_detector(request, ssd: Exported, data: Path) -> Exported:
+    if request.param == "float32":
+        return ssd
+    file = ssd.path.with_name("int8.tflite")
+    return Exported(in_bytes(ssd.path, file, ssd.spec, photographs(data, count=24)), ssd.spec)
+
+
+@pytest.fixture(scope="module")
+def detector(raw_detector: Exported) -> Exported:
+    content, spec = add_postprocess(raw_detector.path.read_bytes(), raw_detector.spec)
+    return exported(raw_detector.path.with_stem(f"{raw_detector.path.stem}_done"), content, spec)
+
+
+@pytest.mark.data
+def test_our_detector_finds_inside_what_its_decoder_finds(raw_detector, detector, data) -> None:
+    raw = raw_detector.spec
+    raw = raw.with_changes(options={**raw.options, "class_wise": False, "limit": 23})
+    found = kept = 0
+    with (
+        edgecv.load(raw_detector.path, spec=raw) as outside,
+        edgecv.load(detector.path, score=raw.score - 0.01) as inside,
+    ):
+        for picture in photographs(data):
+            was, now = outside(picture), inside(picture)
+            hit = (pairs := tiny_ssd.same(was, now)) >= 0
+            found, kept = found + len(was), kept + int(hit.sum())
+            np.testing.assert_allclose(now.scores[pairs[hit]], was.scores[hit], atol=0.01)
+    assert found > 30
+    assert kept / found > 0.97
 
 
 def agreement(model: Exported, python: Path, pictures: Sequence[np.ndarray]) -> Iterator[bool]:
     """Yield for each detection of ours whether MediaPipe has it; scores have to be the same."""
     theirs = asked(python, "detect", model.path, pictures)
-    with edgecv.load(model.path, spec=model.spec) as ours:
+    with edgecv.load(model.path) as ours:
         for picture, detections in zip(pictures, theirs, strict=True):
             side, found = picture.shape[0], ours(picture)
             names = np.array([name for name, *_ in detections])
@@ -180,6 +221,15 @@ def test_our_detector_finds_the_same_objects(mediapipe, detector: Exported, data
     assert np.mean(found) >= 0.98
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_detector_of_any_type_finds_the_same_objects(mediapipe, dtype, tmp_path: Path) -> None:
+    content, spec = add_postprocess(tiny_ssd.ssd(dtype), tiny_ssd.spec())
+    made, black = exported(tmp_path / "done.tflite", content, spec), np.zeros((64, 64, 3), np.uint8)
+    found = list(agreement(made, mediapipe, [black, *tiny_ssd.pictures(12)]))
+    assert len(found) > 60
+    assert np.mean(found) >= 0.97
+
+
 @pytest.mark.zoo
 @pytest.mark.data
 def test_a_public_detector_cut_to_its_heads_and_ended_by_us_finds_the_same_objects(
@@ -194,10 +244,8 @@ def test_a_public_detector_cut_to_its_heads_and_ended_by_us_finds_the_same_objec
         decoder="ssd", outputs={"boxes": "Squeeze", "scores": "concat_1"}, options={}
     )
     content, spec = add_postprocess(graph.packed(), raw)
-    (tmp_path / "done.tflite").write_bytes(add_metadata(content, spec))
-    found = list(
-        agreement(Exported(tmp_path / "done.tflite", spec), mediapipe, photographs(data, 300))
-    )
+    made = exported(tmp_path / "done.tflite", content, spec)
+    found = list(agreement(made, mediapipe, photographs(data, 300)))
     assert len(found) > 25
     assert np.mean(found) >= 0.95  # of a box of nine pixels IoU is .9 when a side is one off
 

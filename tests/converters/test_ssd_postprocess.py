@@ -17,6 +17,7 @@ from edgecv.errors import ModelFileError, SpecError, UnknownNameError
 from edgecv.rewritten import SWITCH
 from edgecv.tflitegraph import TYPE, Graph, archived
 
+LIMIT = tiny_ssd.ROWS // 8
 KINDS = {"softmax": True, "sigmoid": False, "none": True}  # each with a background or without
 
 
@@ -24,7 +25,9 @@ KINDS = {"softmax": True, "sigmoid": False, "none": True}  # each with a backgro
 @pytest.mark.parametrize(("activation", "background"), KINDS.items(), ids=KINDS)
 def test_the_file_finds_what_the_decoder_finds(activation, background, dtype, tmp_path) -> None:
     source = tiny_ssd.ssd(dtype, background=background, activation=activation)
-    spec = tiny_ssd.spec(background=background, activation=activation, class_wise=False)
+    spec = tiny_ssd.spec(
+        background=background, activation=activation, class_wise=False, limit=LIMIT
+    )
     made, new_spec = add_postprocess(source, spec)
     closest = 1e-4 if dtype == "float32" else 0.006  # one step of 1/256 and a half
     found = missed = 0
@@ -43,18 +46,18 @@ def test_the_file_finds_what_the_decoder_finds(activation, background, dtype, tm
             )
             assert dtype != "float32" or len(now) >= len(was)
     assert found > 60
-    assert missed <= (0 if dtype == "float32" else found * 0.03)
+    assert missed <= (0 if dtype == "float32" else found * 0.05)
 
 
 def test_boxes_of_other_classes_are_suppressed_too(tmp_path: Path) -> None:
-    """The decoder finds more, with its default class_wise, and nearly all that the file finds."""
+    """With its default class_wise the decoder finds more, and nearly all that the file finds."""
     source, spec = tiny_ssd.ssd(), tiny_ssd.spec()
     with (
         opened(tmp_path / "raw.tflite", source, spec) as raw,
         opened(tmp_path / "made.tflite", *add_postprocess(source, spec)) as inside,
     ):
-        found = [(raw(picture), inside(picture)) for picture in pictures(6)]
-    assert sum(len(was) for was, _ in found) > sum(len(now) for _, now in found) + 10
+        found = [(raw(picture), inside(picture)) for picture in pictures(12)]
+    assert sum(int((same(was[:LIMIT], now) < 0).sum()) for was, now in found) > 1
     assert sum(int((same(now, was) < 0).sum()) for was, now in found) <= 3
 
 
@@ -66,12 +69,12 @@ def operator(data: bytes):
 
 def test_the_operator_has_the_options_of_the_spec_and_a_name_that_runtimes_know() -> None:
     spec = tiny_ssd.spec(variances=(0.2, 0.25), overlap=0.45, limit=7)
-    made, new_spec = add_postprocess(tiny_ssd.ssd(), spec, least=0.125)
+    made, new_spec = add_postprocess(tiny_ssd.ssd(), spec)
     graph, last, options = operator(made)
     assert graph.name(last) == "TFLite_Detection_PostProcess"
     assert options == {
         "max_detections": 7, "max_classes_per_detection": 1, "detections_per_class": 7,
-        "use_regular_nms": False, "nms_score_threshold": 0.125,
+        "use_regular_nms": False, "nms_score_threshold": 0,
         "nms_iou_threshold": pytest.approx(0.45), "num_classes": 3,
         "y_scale": 5, "x_scale": 5, "h_scale": 4, "w_scale": 4,
     }  # fmt: skip
@@ -111,12 +114,14 @@ def test_the_new_spec_says_how_the_file_is_read() -> None:
     )  # fmt: skip
 
 
-def test_nothing_below_the_least_score_comes_out(tmp_path: Path) -> None:
-    made, spec = add_postprocess(tiny_ssd.ssd(), tiny_ssd.spec(), least=0.6)
-    with opened(tmp_path / "made.tflite", made, spec.with_changes(score=0)) as model:
-        scores = np.concatenate([model(picture).scores for picture in pictures(6)])
-    assert len(scores)
-    assert scores.min() >= 0.6
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_as_many_as_may_be_come_out_of_every_picture(dtype, tmp_path: Path) -> None:
+    made, spec = add_postprocess(tiny_ssd.ssd(dtype), tiny_ssd.spec())
+    black = np.zeros((tiny_ssd.SIDE, tiny_ssd.SIDE, 3), np.uint8)
+    with opened(tmp_path / "made.tflite", made, spec) as model:
+        for picture in (black, black + 255, *pictures(4)):
+            outputs = model.infer(model.preprocess(picture)[0])
+            assert outputs["count"] == outputs["scores"].shape[1] == LIMIT
 
 
 def test_associated_files_are_kept() -> None:
