@@ -65,7 +65,16 @@ def flat_steps(model: keras.Model) -> list[Step]:
     Raises:
         ValueError: The model has no graph.
     """
-    return _flat(model, model.inputs, set())[0]
+    return flat_graph(model)[0]
+
+
+def flat_graph(model: keras.Model) -> tuple[list[Step], list[Any]]:
+    """Return what `flat_steps` does, and which tensors of these steps are the model's outputs.
+
+    Raises:
+        ValueError: The model has no graph.
+    """
+    return _flat(model, model.inputs, set())
 
 
 def _flat(model: keras.Model, given: Sequence[Any], seen: set[int]) -> tuple[list[Step], list[Any]]:

@@ -72,6 +72,10 @@ class FakeQuant(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped h
             self._move(x, ops.maximum(first, self.moving * (1 - self.momentum)))
         return _rounded(x, self.low.value, self.high.value)
 
+    def compute_output_spec(self, x: Tensor, **_: Any) -> keras.KerasTensor:
+        """Return what comes out: no sparse tensor, which Keras takes a product by a number for."""
+        return keras.KerasTensor(x.shape, dtype="float32")
+
     def limits(self) -> tuple[float, float]:
         """Return the range: (0, 0) before any value was seen."""
         return self.fixed or (float(self.low.value.numpy()), float(self.high.value.numpy()))

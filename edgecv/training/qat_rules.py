@@ -61,6 +61,8 @@ def batch_norm(walk: Walk, step: Step) -> None:
     """Build a batch norm that nothing before it could take in."""
     if walk.is_done(step):
         return
+    if len(step.inputs[0].shape) != 4:
+        raise ValueError(f"{step.layer.name}: what it normalizes goes elsewhere too; fold it first")
     x = fold.each_channel(fold.normalization(step.layer), walk.given(step), walk.inner(step))
     walk.give(step, x, fuses=True)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from edgecv.models.graph import Step, flat_steps
+from edgecv.models.graph import Step, flat_graph
 from edgecv.training.qat_layers import FakeQuant
 
 MOVING = (
@@ -35,12 +35,13 @@ class Walk:
         self, model: keras.Model, *, momentum: float, input_range: tuple[float, float] | None
     ) -> None:
         self.model, self.momentum = model, momentum
-        self.steps = flat_steps(model)
+        self.steps, ends = flat_graph(model)
         self._uses: dict[int, list[Step]] = {}
         for step in self.steps:
             for tensor in step.inputs:
                 self._uses.setdefault(id(tensor), []).append(step)
-        self._ends = {id(tensor) for tensor in keras.tree.flatten(model.outputs)}
+        self._outputs = {id(own): end for own, end in zip(model.outputs, ends, strict=True)}
+        self._ends = set(map(id, ends))
         self._made: dict[int, Any] = {}
         self._ranges: dict[int, FakeQuant | None] = {}
         self._names: set[str] = set()
@@ -52,7 +53,8 @@ class Walk:
         new = dict(zip(map(id, self.model.inputs), self.inputs, strict=True))
         inputs = keras.tree.map_structure(lambda tensor: new[id(tensor)], given)
         outputs = keras.tree.map_structure(
-            lambda tensor: self._made[id(tensor)], _functional(self.model)._outputs_struct
+            lambda tensor: self._made[id(self._outputs[id(tensor)])],
+            _functional(self.model)._outputs_struct,
         )
         return keras.Model(inputs, outputs, name=self.model.name)
 

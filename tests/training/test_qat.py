@@ -12,7 +12,7 @@ from keras import layers
 
 from edgecv.models.loading import load_network
 from edgecv.training import fit as fitting
-from edgecv.training import qat
+from edgecv.training import qat, qat_layers
 from edgecv.training.errors import RecipeError
 from edgecv.training.fit import fit
 from edgecv.training.kerasfile import save_model
@@ -44,10 +44,8 @@ def settled(model):
 
 def without_rounding(model, monkeypatch):
     """Let a prepared network compute as if every number had its place."""
-    from edgecv.training import qat_layers
-
-    monkeypatch.setattr(qat_layers, "rounded_channels", lambda kernel: kernel.value)
-    monkeypatch.setattr(qat_layers, "rounded_whole", lambda kernel: kernel.value)
+    monkeypatch.setattr(qat_layers, "rounded_channels", keras.ops.convert_to_tensor)
+    monkeypatch.setattr(qat_layers, "rounded_whole", keras.ops.convert_to_tensor)
     for layer in qat.ranges(model):
         layer.observing = True
     return model
