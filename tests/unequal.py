@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tiny_uint8
 from tiny_training import SHADES, SIDE
@@ -69,6 +70,19 @@ def write_tflite(path: Path, factors: tuple[float, ...] = FACTORS) -> Path:
     return path
 
 
+def write_pictures(folder: Path, each: int, *, seed: int = 0) -> Path:
+    """Write `each` pictures of each colour that are told apart more easily than tiny_training's."""
+    rng = np.random.default_rng(seed)
+    for place, name in enumerate(("blue", "green", "red")):
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            shade = np.full(3, rng.uniform(80, 130))
+            shade[place] += rng.uniform(20, 60)
+            image = np.clip(shade + rng.normal(0, 12, (32, 32, 3)), 0, 255).astype(np.uint8)
+            assert cv2.imwrite(str(folder / name / f"{number:03}.png"), image)
+    return folder
+
+
 def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed: int = 0) -> Path:
     """Write a MobileNetV2 that tells the same colours, with unequal channels inside its blocks.
 
@@ -77,7 +91,7 @@ def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed:
 
     Args:
         path: The .keras file.
-        pictures: A folder that `tiny_training.write_pictures` wrote.
+        pictures: A folder that `write_pictures` wrote.
         spread: The ratio of the largest factor to the smallest.
         seed: Of the weights and the factors.
     """

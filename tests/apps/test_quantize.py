@@ -264,5 +264,5 @@ def test_an_interrupted_run_leaves_nothing(words, shop, tmp_path, number) -> Non
         run.send_signal(number)
         _, said = run.communicate(timeout=60)
     assert run.returncode == 128 + number
-    assert said.decode().strip() == ""
+    assert b"Traceback" not in said
     assert left(tmp_path) == []
