@@ -37,8 +37,9 @@ EPILOG = """\
 The float model and the INT8 one are run by the runtime that they are for, on the pictures of
 --eval, and measured as `edgecv eval` does. Where the figure falls by more than --max-drop points
 (hundredths), rescues are tried one after the other: more pictures, other ranges, a scale a
-channel, bias correction, equalisation, the noisiest layers in float, int16 activations, and
-training for it. Each is measured and shown. The first that holds is written; its verdict travels
+channel, bias correction, equalisation, the layers to blame in float, int16 activations, and a short
+training with the rounding of INT8 (of .keras classifiers, for TFLite). Each is measured and shown;
+what a format does not have is passed over. The first that holds is written; its verdict travels
 inside the file, and `edgecv info` prints it.
 
 Where nothing holds, no model is written, for none of the targets, and the exit code is 3; the
@@ -129,6 +130,10 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-rescue", action="store_true", help="try the recipe alone, and no ladder"
     )
+    group.add_argument(
+        "--train", type=Path, metavar="DIR",
+        help="pictures in class folders for the last rescue, training (default: those of --data)",
+    )  # fmt: skip
     group.add_argument(
         "--limit", type=count("pictures"), metavar="N",
         help="measure on N pictures, spread evenly over the data",

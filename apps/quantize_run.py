@@ -152,7 +152,8 @@ def _outcome(
 
     kept: dict[tuple[int, int], list[Array]] = {}
     measure = partial(_evaluate, job, args, target)
-    tools = Tools(calibrate, measure, _train, tell, bar, inspect=args.report is not None)
+    train = partial(_train, job, args, folder)
+    tools = Tools(calibrate, measure, train, tell, bar, inspect=args.report is not None)
     return fulfil(
         target,
         source,
@@ -204,8 +205,25 @@ def _opened(file: Path, spec: ModelSpec, *, target: str, args: argparse.Namespac
     return load(file, device="cpu", runtime=target, threads=args.threads, spec=spec)
 
 
-def _train(target: Path, recipe: QuantRecipe) -> None:
-    raise DataError("training for quantization is not available here")
+def _train(
+    job: Job, args: argparse.Namespace, folder: Path, file: Path, recipe: QuantRecipe
+) -> None:
+    """Teach the network the rounding of INT8, and write its TFLite file.
+
+    Raises:
+        DataError: That cannot be had from this model, for this format, or with these pictures.
+    """
+    if job.path.suffix != ".keras":
+        raise DataError(f"only .keras files can be trained on, and this is {job.path.name}")
+    if file.suffix != SUFFIXES["tflite"]:
+        raise DataError("what is trained for INT8 becomes a TFLite file and no other")
+    from edgecv.converters import keras_qat
+
+    from edgecv.training.qat_tune import finetune
+
+    pictures = args.train or args.data
+    tuned = finetune(job.path, pictures, folder / "training", seed=recipe.seed)
+    keras_qat.convert(tuned, file, inputs=recipe.inputs, outputs=recipe.outputs)
 
 
 def _facts(job: Job, done: Sequence[Done]) -> dict[str, str]:

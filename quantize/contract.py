@@ -110,7 +110,8 @@ class Outcome:
         steps: What was tried, in order.
         best: The step that made the file.
         held: Whether it is within the terms.
-        noise: Its layers, the noisiest first; empty where nobody looked.
+        noise: The layers, the noisiest first; empty where nobody looked. Where training was best,
+            they are those of the best file that was not trained for.
         histograms: The values of the noisiest ones; empty where nobody looked.
     """
 
@@ -196,7 +197,7 @@ def fulfil(
     )
     if best.holds and not tools.inspect:
         return outcome
-    found = look(best)
+    found = look(best_of([step for step in steps if not step.rung.trains]))
     return replace(
         outcome,
         noise=tuple(found.noise),

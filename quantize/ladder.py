@@ -51,7 +51,11 @@ RESCUES = (
     Rung("the worst 15 % of layers in float", worst=0.15),
     Rung("the worst 35 % of layers in float", worst=0.35),
     Rung("int16 activations", {"activations": "int16"}),
-    Rung("trained for it", trains=True),
+    Rung(
+        "trained for it",
+        {"activations": "int8", "equalize": False, "bias_correction": False, "keep_float": ()},
+        trains=True,
+    ),
 )
 """What rescues a model, the cheapest first: on the device and to make."""
 

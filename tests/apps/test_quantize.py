@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import tiny_training
 import unequal
+from edgecv.apps import quantize_run
 from edgecv.converters.embed import embed
+from edgecv.quantize.ladder import RESCUES
 from labelled import coco_folder
 
 import edgecv as sdk
@@ -266,3 +269,69 @@ def test_an_interrupted_run_leaves_nothing(words, shop, tmp_path, number) -> Non
     assert run.returncode == 128 + number
     assert b"Traceback" not in said
     assert left(tmp_path) == []
+
+
+# Keras 3.15 makes numpy arrays of TensorFlow's variables in a way that numpy 2.4 warns of.
+keras_test = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+
+class Mobile(NamedTuple):
+    """A MobileNetV2 whose channels differ a thousandfold, and its pictures."""
+
+    model: Path
+    train: Path
+    eval: Path
+
+
+@pytest.fixture(scope="module")
+def mobile(tmp_path_factory: pytest.TempPathFactory) -> Mobile:
+    pytest.importorskip("tensorflow")
+    folder = tmp_path_factory.mktemp("mobile")
+    train = unequal.write_pictures(folder / "train", 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        model = unequal.write_mobilenet(folder / "mobile.keras", train)
+    return Mobile(model, train, unequal.write_pictures(folder / "eval", 40, seed=3))
+
+
+class TestMobileNet:
+    """From Keras, into all formats."""
+
+    pytestmark = keras_test
+
+    def test_is_caught_in_every_format(self, edgecv, words, mobile, tmp_path) -> None:
+        given = {"data": mobile.train, "eval": mobile.eval, "samples": 100}
+        ran = edgecv(*words(mobile.model, "tflite,onnx,openvino", **given), "--no-rescue")
+        assert ran.code == 3
+        assert left(tmp_path) == []
+        assert ran.err.count("breaks the contract: top1 drop ") >= 2
+        measured = [line for line in ran.out.splitlines() if line.startswith("  as asked for")]
+        assert len(measured) == 3
+        assert len({line.split(" -> ")[0] for line in measured}) == 1  # the float models agree
+
+    @pytest.mark.parametrize("to", ["tflite", "openvino", "onnx"])
+    def test_is_rescued(self, edgecv, words, mobile, tmp_path, to) -> None:
+        given = {"data": mobile.train, "eval": mobile.eval, "samples": 100}
+        ran = edgecv(*words(mobile.model, to, **given, report=tmp_path / "r.html"))
+        assert ran.code == 0, ran
+        made = next(file for file in (tmp_path / "out").iterdir() if file.suffix != ".bin")
+        values = modelfile.embedded_card(made)["quantization"]
+        assert values["held"]
+        assert values["drop"]["value"] <= 1.0
+        assert len(values["ladder"]) > 1
+        with sdk.load(made) as model:
+            assert model.spec.labels == ("red", "green", "blue")
+
+    def test_is_trained_where_nothing_else_is_left(
+        self, edgecv, words, mobile, tmp_path, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(quantize_run, "RESCUES", RESCUES[-1:])
+        given = {"data": mobile.train, "eval": mobile.eval, "samples": 100}
+        ran = edgecv(*words(mobile.model, **given))
+        (line,) = (line for line in ran.out.splitlines() if "trained for it" in line)
+        assert "skipped" not in line
+        assert " -> " in line
+        assert ran.code == (0 if line.endswith("held") else 3)
