@@ -112,7 +112,7 @@ def _pictures(
     """Return the pictures to compare on: those that are given, else made-up ones."""
     folder = args.photos or args.calibration
     if folder is None:
-        side = spec.input.size or (256, 256)
+        side: tuple[int | None, ...] = spec.input.size or (256, 256)
         if source is not None and len(source.inputs[0].shape) == 4:
             side = source.inputs[0].shape[1:3]
         wanted = TensorSpec("picture", (1, *side, 3), np.dtype(np.uint8), None)
