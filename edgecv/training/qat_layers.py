@@ -2,7 +2,7 @@
 
 Values are rounded by TensorFlow's fake-quant operators, which TFLite's converter reads as the
 ranges of tensors. Activations have one range a tensor, weights a symmetric one for each output
-channel, and gradients pass through the rounding as if it was not there. Source: Jacob et al. 2018,
+channel where the converter can follow, and gradients pass through the rounding as if it was not there. Source: Jacob et al. 2018,
 "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 section 3; symmetric weights: TFLite's 8-bit quantization specification.
 """
@@ -131,14 +131,17 @@ class QuantDepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("edgecv")
 class QuantConv2DTranspose(keras.layers.Conv2DTranspose):  # type: ignore[misc]
-    """A transposed convolution with rounded weights."""
+    """A transposed convolution with rounded weights, with one range for all of them.
+
+    TFLite's converter turns the kernel round and loses its way with a range for each channel:
+    "'tfl.transpose' op has mismatched quantized axes" (TensorFlow 2.21).
+    """
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the transposed convolution and the bias."""
-        kernel = ops.transpose(self.kernel, (0, 1, 3, 2))  # its output channels are not the last
         x = ops.conv_transpose(
             inputs,
-            ops.transpose(rounded_channels(kernel), (0, 1, 3, 2)),
+            rounded_whole(self.kernel),
             strides=list(self.strides),
             padding=self.padding,
             output_padding=self.output_padding,
@@ -151,8 +154,7 @@ class QuantConv2DTranspose(keras.layers.Conv2DTranspose):  # type: ignore[misc]
 class QuantDense(keras.layers.Dense):  # type: ignore[misc]
     """A dense layer with rounded weights, with one range for all of them.
 
-    TFLite's converter turns the matrix round and loses its way with a range for each channel:
-    "tfl.transpose: mismatched quantized axes" (TensorFlow 2.21).
+    As for transposed convolutions, the converter loses its way with one for each channel.
     """
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:

@@ -32,7 +32,7 @@ def convolution(walk: Walk, step: Step) -> None:
     if activation(layer) == "linear" and after is not None and _folds(after):
         affine, end = fold.normalization(after.layer), after
     inner = activation(layer) if activation(layer) != "linear" else ""
-    name = walk.inner(step) if end is step and not inner else walk.name(layer.name)
+    name = walk.inner(step) if end is step else walk.name(layer.name)
     x = _KERNELS[kind(step)](walk, layer, walk.given(step), affine, name)
     if inner:
         _activate(walk, step, x, inner, fresh=True)

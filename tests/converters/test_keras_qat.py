@@ -137,6 +137,14 @@ def pooled(x):
     return layers.GlobalAveragePooling2D(name="logits")(layers.Conv2D(5, 1, activation="relu")(y))
 
 
+def activated(x):
+    y = layers.SeparableConv2D(8, 3, padding="same", activation="relu")(x)
+    y = layers.Conv2DTranspose(4, 3, 2, padding="same", activation="tanh")(y)
+    y = layers.Add()([y, layers.LeakyReLU(0.1)(y), layers.Activation("hard_sigmoid")(y)])
+    y = layers.GlobalAveragePooling2D()(layers.Activation("hard_swish")(y))
+    return layers.Dense(4, activation="softmax", name="probabilities")(y)
+
+
 @pytest.mark.parametrize(
     ("build", "counts"),
     [
@@ -145,6 +153,7 @@ def pooled(x):
         (face, {"PRELU": 1}),
         (rows, {"CONCATENATION": 1, "QUANTIZE": 0}),
         (enlarged, {"RESIZE_BILINEAR": 1, "QUANTIZE": 2}),
+        (activated, {"TRANSPOSE_CONV": 1, "TANH": 1, "LEAKY_RELU": 1, "SOFTMAX": 1}),
         (pooled, {"AVERAGE_POOL_2D": 1, "PAD": 1, "MAX_POOL_2D": 1}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
