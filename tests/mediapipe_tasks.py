@@ -30,13 +30,15 @@ def detect(model, pictures):
     options = vision.ObjectDetectorOptions(base_options=BaseOptions(model_asset_path=model))
     with vision.ObjectDetector.create_from_options(options) as task:
         for picture in pictures:
-            yield [detection(found) for found in task.detect(picture).detections]
+            yield [row for found in task.detect(picture).detections for row in rows(found)]
 
 
-def detection(found):
-    box, (best,) = found.bounding_box, found.categories
+def rows(found):
+    """Return a row for each class: detections of the same box are given as one."""
+    box = found.bounding_box
     left, top = box.origin_x, box.origin_y
-    return [best.category_name, best.score, left, top, left + box.width, top + box.height]
+    corners = [left, top, left + box.width, top + box.height]
+    return [[each.category_name, each.score, *corners] for each in found.categories]
 
 
 def segment(model, pictures):

@@ -198,20 +198,23 @@ def test_our_detector_finds_inside_what_its_decoder_finds(raw_detector, detector
 
 
 def agreement(model: Exported, python: Path, pictures: Sequence[np.ndarray]) -> Iterator[bool]:
-    """Yield for each detection of ours whether MediaPipe has it; scores have to be the same."""
+    """Yield for each detection of ours whether MediaPipe has it, with the same score.
+
+    MediaPipe gives whole pixels: a corner may be one off, and the far one two.
+    """
     theirs = asked(python, "detect", model.path, pictures)
     with edgecv.load(model.path) as ours:
         for picture, detections in zip(pictures, theirs, strict=True):
-            side, found = picture.shape[0], ours(picture)
+            found = ours(picture)
             names = np.array([name for name, *_ in detections])
             numbers = np.array([numbers for _, *numbers in detections], np.float32)
-            # corners and sides are cut off to whole pixels
-            start, size = np.floor(found.boxes[:, :2]), found.boxes[:, 2:] - found.boxes[:, :2]
-            cut = np.concatenate((start, start + np.floor(size)), axis=1)
-            overlaps = iou(cut, np.clip(numbers[:, 1:], 0, side))
-            for row, class_id, score in zip(overlaps, found.class_ids, found.scores, strict=True):
-                same = (names == found.labels[class_id]) & (row >= 0.9)
-                yield bool((same & (np.abs(numbers[:, 0] - score) <= 0.03)).any())
+            boxes = np.clip(numbers[:, 1:], 0, picture.shape[0])
+            for box, class_id, score in zip(
+                found.boxes, found.class_ids, found.scores, strict=True
+            ):
+                same = (iou(box[None], boxes)[0] >= 0.9) | (np.abs(boxes - box) <= 2).all(axis=1)
+                same &= (names == found.labels[class_id]) & (np.abs(numbers[:, 0] - score) <= 0.03)
+                yield bool(same.any())
 
 
 @pytest.mark.data
@@ -227,7 +230,7 @@ def test_a_detector_of_any_type_finds_the_same_objects(mediapipe, dtype, tmp_pat
     made, black = exported(tmp_path / "done.tflite", content, spec), np.zeros((64, 64, 3), np.uint8)
     found = list(agreement(made, mediapipe, [black, *tiny_ssd.pictures(12)]))
     assert len(found) > 60
-    assert np.mean(found) >= 0.97
+    assert np.mean(found) >= 0.98
 
 
 @pytest.mark.zoo
@@ -247,7 +250,7 @@ def test_a_public_detector_cut_to_its_heads_and_ended_by_us_finds_the_same_objec
     made = exported(tmp_path / "done.tflite", content, spec)
     found = list(agreement(made, mediapipe, photographs(data, 300)))
     assert len(found) > 25
-    assert np.mean(found) >= 0.95  # of a box of nine pixels IoU is .9 when a side is one off
+    assert np.mean(found) >= 0.98
 
 
 def pixels() -> bytes:
