@@ -21,6 +21,7 @@ from .ranges import find_ranges
 from .recipe import QuantRecipe
 from .samples import check_tensors
 from .tflite_bias import correct_biases
+from .tflite_equalize import equalized
 from .tflite_plan import check_graph, make_plan, observed
 from .tflite_prepare import prepared
 from .tflite_run import Taps
@@ -75,6 +76,8 @@ def quantized(
     Raises:
         ModelFileError: It cannot be quantized.
     """
+    if recipe.equalize:
+        data = equalized(data, recipe, tensors)
     graph = Graph(data)
     floats = check_graph(graph, recipe)
     ranges = find_ranges(Taps(data, observed(graph)), tensors, recipe, report=report)

@@ -98,8 +98,13 @@ INT16_VERSIONS = {
 
 
 def versions(graph: Graph, activations: str) -> dict[int, int]:
-    """Return the versions of a graph's operators that take int8, or int16."""
-    codes = {graph.code(operator) for operator in graph.operators}
+    """Return the versions that take int8, or int16, of those operators that have to."""
+    integers = (TYPE.INT8, TYPE.INT16)
+    codes = {
+        graph.code(operator)
+        for operator in graph.operators
+        if any(graph.tensors[i].type in integers for i in (*operator.inputs, *operator.outputs))
+    }
     least = {code: INT8_VERSIONS.get(code, 2) for code in codes}
     if activations == "int16":
         least |= {code: INT16_VERSIONS[code] for code in codes & set(INT16_VERSIONS)}
