@@ -2,9 +2,9 @@
 
 Values are rounded by TensorFlow's fake-quant operators, which TFLite's converter reads as the
 ranges of tensors. Activations have one range a tensor, weights a symmetric one for each output
-channel where the converter can follow, and gradients pass through the rounding as if it was not there. Source: Jacob et al. 2018,
-"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-section 3; symmetric weights: TFLite's 8-bit quantization specification.
+channel where the converter can follow, and gradients pass through the rounding as if it was not
+there. Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", section 3; symmetric weights: TFLite's 8-bit specification.
 """
 
 from __future__ import annotations
