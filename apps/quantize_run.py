@@ -169,7 +169,8 @@ def _used(pictures: Sequence[Path], recipe: QuantRecipe) -> Sequence[Path]:
     """Return the calibration pictures of a recipe."""
     if recipe.samples >= len(pictures):
         return pictures
-    return choose(pictures, count=recipe.samples, seed=recipe.seed)
+    chosen: Sequence[Path] = choose(pictures, count=recipe.samples, seed=recipe.seed)
+    return chosen
 
 
 def _float_file(job: Job, target: str, folder: Path) -> Path:

@@ -104,9 +104,9 @@ def _change(before: Side, after: Side) -> Array:
     one, other = before.evaluation, after.evaluation
     if isinstance(one, ClassificationEvaluation) and isinstance(other, ClassificationEvaluation):
         right, now = one.rank == 0, other.rank == 0
-        return _LOST * (right & ~now) + _WON * (now & ~right)
+        return np.where(right & ~now, _LOST, np.where(now & ~right, _WON, 0.0))
     if isinstance(one, VerificationEvaluation) and isinstance(other, VerificationEvaluation):
-        return np.nan_to_num(np.abs(one.similarity - other.similarity))
+        return np.asarray(np.nan_to_num(np.abs(one.similarity - other.similarity)))
     if isinstance(one, PoseEvaluation) and isinstance(other, PoseEvaluation):
         return np.array([np.abs(a - b).sum() for a, b in zip(one.oks, other.oks, strict=True)])
     found = (
@@ -144,7 +144,7 @@ def _drawn(side: Side, item: Any, index: int) -> Image:
 def _pair(pair: Pair, similarity: float) -> Image:
     faces = [cv2.resize(read_image(file), (SIDE // 2, SIDE // 2)) for file in _files(pair)]
     text = "no face" if np.isnan(similarity) else f"cosine {similarity:.3f}"
-    canvas = np.concatenate(faces, axis=1)
+    canvas: Image = np.concatenate(faces, axis=1).astype(np.uint8)
     cv2.rectangle(canvas, (0, 0), (130, 22), (0, 0, 0), cv2.FILLED)
     cv2.putText(canvas, text, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1)
     return canvas
@@ -154,4 +154,4 @@ def _fitted(image: Image) -> Image:
     height, width = image.shape[:2]
     factor = SIDE / max(height, width)
     size_wh = max(1, round(width * factor)), max(1, round(height * factor))
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA).astype(np.uint8)
