@@ -102,10 +102,11 @@ class _Works:
     @cached_property
     def pictures(self) -> Sequence[Path]:
         """The calibration pictures."""
-        found, recipe = find_pictures(self.args.calibration), self.job.recipe
-        if recipe.samples >= len(found):
-            return found
-        return choose(found, count=recipe.samples, seed=recipe.seed)
+        found: Sequence[Path] = find_pictures(self.args.calibration)
+        recipe = self.job.recipe
+        if recipe.samples < len(found):
+            found = choose(found, count=recipe.samples, seed=recipe.seed)
+        return found
 
     @cached_property
     def tensors(self) -> list[Array]:
@@ -114,9 +115,10 @@ class _Works:
         if spec is None:
             raise SpecError(f"{self.job.path.name} says nothing of its input")
         path = next(iter(self.floats.values()))
-        return calibration_tensors(
+        found: list[Array] = calibration_tensors(
             path, spec, self.args.calibration, count=recipe.samples, seed=recipe.seed
         )
+        return found
 
     @cached_property
     def digest(self) -> str:

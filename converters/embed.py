@@ -59,7 +59,7 @@ def _into_onnx(path: Path, spec: ModelSpec | None, texts: Mapping[str, str]) -> 
     import onnx
 
     model = onnx.load(path)
-    values = {entry.key: entry.value for entry in model.metadata_props} | texts
+    values = {entry.key: entry.value for entry in model.metadata_props} | dict(texts)
     onnx.helper.set_model_props(model, values)
     path.write_bytes(model.SerializeToString(deterministic=True))
 

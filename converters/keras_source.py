@@ -135,11 +135,11 @@ def _keras_model(path: Path) -> _Callable:
 
 def _load_h5(path: Path) -> Any:
     """Read a model from Keras's older format."""
-    import h5py
     import keras
 
     from edgecv.models.loading import own_modules
 
+    h5py: Any = import_module("h5py")  # which Keras brings, without types
     try:
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")
