@@ -23,6 +23,7 @@ from edgecv.types import Array
 
 from .names import matching
 from .onnx_bias import correct_biases
+from .onnx_equalize import equalize
 from .onnx_run import Taps, float_names, inputs, load
 from .ranges import Range, find_ranges
 from .recipe import QuantRecipe
@@ -59,6 +60,8 @@ def quantize(
     model = load(source)
     check_tensors(source, tensors, _shape(model))
     tell = report or silent
+    if recipe.equalize:
+        equalize(model, recipe, tensors)
     names = float_names(model, tensors[0])
     ranges = find_ranges(Taps(model, names), tensors, recipe, report=tell)
     made = _quantized(model, ranges, recipe)

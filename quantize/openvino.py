@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
@@ -66,8 +67,17 @@ def quantize(
     for key, value in model.rt_info.items():
         if key not in made.rt_info:
             made.set_rt_info(value.value, key)
+    _rename(made, {node.get_friendly_name() for node in model.get_ops()})
     run_model(made)(tensors[0])
     save(made, target)
+
+
+def _rename(model: Any, known: set[str]) -> None:
+    """Count new nodes from 0: OpenVINO counts all that a process has ever made."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        name, kind = node.get_friendly_name(), node.get_type_name()
+        if name not in known and re.fullmatch(rf"{kind}_\d+", name):
+            node.set_friendly_name(f"{kind}_new_{place}")
 
 
 def _check(recipe: QuantRecipe) -> None:

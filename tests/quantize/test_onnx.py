@@ -7,66 +7,16 @@ import onnx
 import pytest
 import tiny_models
 from edgecv.quantize.onnx import quantize
-from edgecv.quantize.onnx_run import Taps
+from edgecv.quantize.onnx_equalize import equalize
+from edgecv.quantize.onnx_run import Taps, load
 from edgecv.quantize.recipe import QuantRecipe
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
+from tiny_onnx import SIDE, pictures, write
 
 from edgecv.errors import DataError, ModelFileError
 from edgecv.training.errors import RecipeError
 
-SIDE = 16
-
-
-def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    coarse = [rng.uniform(-1, 1, (1, 3, 4, 4)) * rng.uniform(0.3, 1) for _ in range(count)]
-    return [np.kron(c, np.ones((1, 1, 4, 4))).astype(np.float32) for c in coarse]
-
-
 CALIBRATION = pictures(20)
-
-
-def write(path: Path, *, batch: int | str = 1, side: int | str = SIDE) -> Path:
-    """Write convolutions with strides and groups, an upsampling, a pool and a dense layer."""
-    rng = np.random.default_rng(3)
-    weights: dict[str, np.ndarray] = {}
-
-    def constant(name: str, *shape: int) -> str:
-        fan = np.prod(shape[1:])
-        weights[name] = rng.normal(0.2, 1, shape) / np.sqrt(fan)
-        return name
-
-    window = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-    nodes = [
-        helper.make_node(
-            "Conv", ["x", constant("w1", 8, 3, 3, 3), constant("b1", 8)], ["c1"],
-            strides=[2, 2], **window,
-        ),
-        helper.make_node("Relu", ["c1"], ["r1"]),
-        helper.make_node("Conv", ["r1", constant("w2", 8, 1, 3, 3)], ["c2"], group=8, **window),
-        helper.make_node("Relu", ["c2"], ["r2"]),
-        helper.make_node(
-            "ConvTranspose", ["r2", constant("w3", 8, 6, 4, 4), constant("b3", 6)], ["c3"],
-            kernel_shape=[4, 4], strides=[2, 2], pads=[1, 1, 1, 1],
-        ),
-        helper.make_node("GlobalAveragePool", ["c3"], ["p"]),
-        helper.make_node("Flatten", ["p"], ["flat"]),
-        helper.make_node(
-            "Gemm", ["flat", constant("w4", 5, 6), constant("b4", 5)], ["y"], transB=1,
-        ),
-    ]  # fmt: skip
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, side, side])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 5])],
-        [numpy_helper.from_array(v.astype(np.float32), n) for n, v in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = "mine", "kept"
-    onnx.save(model, str(path))
-    return path
 
 
 def outputs(path: Path) -> np.ndarray:
@@ -74,9 +24,9 @@ def outputs(path: Path) -> np.ndarray:
     return np.array([run(x)["y"] for x in pictures(20, 7)])
 
 
-def noise(folder: Path, **changes) -> float:
+def noise(folder: Path, unequal: float = 0, **changes) -> float:
     """Return the squared error of a quantized file, in parts of its outputs' mean square."""
-    source, target = write(folder / "float.onnx"), folder / "int8.onnx"
+    source, target = write(folder / "float.onnx", unequal=unequal), folder / "int8.onnx"
     quantize(source, target, CALIBRATION, QuantRecipe(**changes))
     wanted = outputs(source)
     return float(((outputs(target) - wanted) ** 2).mean() / (wanted**2).mean())
@@ -102,6 +52,26 @@ def test_bias_correction_brings_the_outputs_nearer(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     before = noise(tmp_path / "a", per_channel=False, bias_correction=False)
     assert noise(tmp_path / "b", per_channel=False) < 0.8 * before
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_a_network_that_collapses_is_rescued_by_equalisation(per_channel, tmp_path: Path) -> None:
+    options = {"unequal": 7, "per_channel": per_channel, "bias_correction": False}
+    before = noise(tmp_path, **options)
+    after = noise(tmp_path, equalize=True, **options)
+    assert after < before / 5
+    assert after < 0.01
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_equalised_the_floats_compute_the_same(per_channel, tmp_path: Path) -> None:
+    model = load(write(tmp_path / "float.onnx", unequal=5))
+    was = model.SerializeToString()
+    equalize(model, QuantRecipe(per_channel=per_channel), CALIBRATION)
+    assert model.SerializeToString() != was
+    old, new = Taps(onnx.load_from_string(was)), Taps(model)
+    for x in CALIBRATION:
+        np.testing.assert_allclose(new(x)["y"], old(x)["y"], rtol=1e-4, atol=1e-5)
 
 
 def test_activations_are_uint8_and_weights_int8_by_channel(tmp_path: Path) -> None:
