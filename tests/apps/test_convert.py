@@ -153,6 +153,17 @@ def test_a_wrong_command_line_is_code_2(edgecv, old, words, message) -> None:
     assert message in ran.err
 
 
+def test_without_the_edge_tpus_compiler_it_is_said_what_to_run_where(
+    edgecv, old, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = edgecv("convert", old, "--to", "coral", "--out", tmp_path / "out")
+    assert ran.code == 1
+    assert f"Copy {old} to such a machine" in ran.err
+    assert f"bring old_edgetpu.tflite back as {tmp_path / 'out' / 'old_edgetpu.tflite'}" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unwritable_place_is_told(edgecv, old, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     ran = edgecv("convert", old, *WANTED, tmp_path / "file")
