@@ -88,7 +88,7 @@ def _rename(graph: Any) -> None:
     for node in graph.node:
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
-    graph.name = "edgecv"
+    graph.name, graph.doc_string = "edgecv", ""  # which names a file that is gone
     del graph.value_info[:]
 
 
