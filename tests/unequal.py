@@ -84,10 +84,11 @@ def write_pictures(folder: Path, each: int, *, seed: int = 0) -> Path:
 
 
 def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed: int = 0) -> Path:
-    """Write a MobileNetV2 that tells the same colours, with unequal channels inside its blocks.
+    """Write the first blocks of a MobileNetV2, with unequal channels inside, that tell colours.
 
-    Its weights are random, but for the last layer, which is solved for on the pictures. Between a
-    block's expansion and its depthwise layer there is a ReLU, so that factors go through.
+    Their weights are random, but for the last layer, which is solved for on the pictures (more
+    blocks of random weights would leave it nothing to go by). Between a block's expansion and its
+    depthwise layer there is a ReLU, so that factors go through.
 
     Args:
         path: The .keras file.
@@ -104,7 +105,9 @@ def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed:
     from edgecv.types import TensorSpec
 
     keras.utils.set_random_seed(seed)
-    model = models.build("mobilenet_v2", input_size=32, alpha=0.35, classes=3, momentum=0.5)
+    whole = models.build("mobilenet_v2", input_size=32, alpha=0.35, momentum=0.5)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(whole.get_layer("block2_add").output)
+    model = keras.Model(whole.input, keras.layers.Dense(3, name="logits")(x), name="mobilenet")
     for layer in model.layers:
         if isinstance(layer, keras.layers.ReLU):
             layer.max_value = None  # ReLU6 would cut what a factor makes larger

@@ -302,12 +302,13 @@ class TestMobileNet:
 
     pytestmark = keras_test
 
-    def test_is_caught_in_every_format(self, edgecv, words, mobile, tmp_path) -> None:
+    def test_is_caught_unless_int8_does_it_no_harm(self, edgecv, words, mobile, tmp_path) -> None:
         given = {"data": mobile.train, "eval": mobile.eval, "samples": 100}
         ran = edgecv(*words(mobile.model, "tflite,onnx,openvino", **given), "--no-rescue")
         assert ran.code == 3
         assert left(tmp_path) == []
-        assert ran.err.count("breaks the contract: top1 drop ") >= 2
+        for name in ("tflite", "onnx"):
+            assert f"edgecv: {name} breaks the contract: top1 drop " in ran.err
         measured = [line for line in ran.out.splitlines() if line.startswith("  as asked for")]
         assert len(measured) == 3
         assert len({line.split(" -> ")[0] for line in measured}) == 1  # the float models agree
@@ -321,7 +322,8 @@ class TestMobileNet:
         values = modelfile.embedded_card(made)["quantization"]
         assert values["held"]
         assert values["drop"]["value"] <= 1.0
-        assert len(values["ladder"]) > 1
+        # NNCF gives depthwise layers a scale a channel for what goes into them, too
+        assert len(values["ladder"]) > 1 or to == "openvino"
         with sdk.load(made) as model:
             assert model.spec.labels == ("red", "green", "blue")
 
