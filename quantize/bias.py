@@ -176,7 +176,7 @@ def _met(values: Array, layer: Linear) -> Array:
     window = layer.window
     if window is None:
         width = layer.weights.shape[2]
-        return values.reshape(-1, width).mean(axis=0, dtype=np.float64)[None, None]
+        return np.asarray(values.reshape(-1, width).mean(axis=0, dtype=np.float64)[None, None])
     sums = np.zeros((*window.kernel, values.shape[3]), np.float64)
     for row in range(window.kernel[0]):
         rows = values[:, _places(window, 0, row, values.shape[1])].sum(axis=(0, 1))

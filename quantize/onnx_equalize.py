@@ -99,7 +99,7 @@ def _out_axis(node: Any) -> int:
 
 
 def _is_depthwise(node: Any, weights: Any) -> bool:
-    return node.op_type == "Conv" and attribute(node, "group", 1) == weights.dims[0] > 1
+    return bool(node.op_type == "Conv" and attribute(node, "group", 1) == weights.dims[0] > 1)
 
 
 def _in_axis(node: Any, weights: Any) -> int:
@@ -143,7 +143,7 @@ def _by_channel(tensor: Any, axis: int) -> Array:
     from onnx import numpy_helper
 
     values = np.moveaxis(numpy_helper.to_array(tensor), axis, 0)
-    return values.reshape(len(values), -1)
+    return np.asarray(values.reshape(len(values), -1))
 
 
 def _multiply(tensor: Any, by: Array, axis: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def read_recipe(path: str | Path) -> QuantRecipe:
         RecipeError: It cannot be read, or what it says is wrong.
     """
     file = Path(path)
-    readers = {".json": json.loads, ".toml": _toml}
+    readers: dict[str, Callable[[str], Any]] = {".json": json.loads, ".toml": _toml}
     if file.suffix not in readers:
         raise RecipeError(f"{file} is no recipe: wanted a .toml or .json file")
     try:

@@ -125,7 +125,7 @@ def _shape(graph: Graph, index: int) -> tuple[int, ...]:
 def _channels_last(code: int, weights: Array) -> Array:
     """Return weights as (rows, columns, channels in a group, channels out)."""
     if code == OPERATOR.DEPTHWISE_CONV_2D:  # (1, rows, columns, channels out)
-        return weights[0][:, :, None, :]
+        return np.asarray(weights[0][:, :, None, :])
     if code == OPERATOR.FULLY_CONNECTED:  # (channels out, channels in)
         return weights.T[None, None]
     return weights.transpose(1, 2, 3, 0)

@@ -140,4 +140,4 @@ def to_integers(values: Array, quant: Quant, activations: str) -> Array:
     """Return numbers as integers of a scale and zero point."""
     limits = np.iinfo(activations)
     steps = np.rint(values.astype(np.float64) / quant.scale) + quant.zero_point
-    return np.clip(steps, limits.min, limits.max).astype(activations)
+    return np.asarray(np.clip(steps, limits.min, limits.max), activations)

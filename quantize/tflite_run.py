@@ -78,7 +78,8 @@ def as_taken(tensor: Array, detail: Mapping[str, Any]) -> Array:
     if not scale:
         return tensor.astype(kind)
     limits = np.iinfo(kind)
-    return np.clip(np.rint(tensor / scale) + zero, limits.min, limits.max).astype(kind)
+    steps = np.rint(tensor / scale) + zero
+    return np.asarray(np.clip(steps, limits.min, limits.max), kind)
 
 
 def as_real(values: Array, detail: Mapping[str, Any]) -> Array:

@@ -284,7 +284,7 @@ def weight_scales(
     least = np.maximum(np.abs(bias) / (source * 2.0**30), target / source * 2.0**-30)
     if axis is None:
         least = least.max(keepdims=True)
-    return np.maximum(largest / 127, least).astype(np.float32)
+    return np.asarray(np.maximum(largest / 127, least), np.float32)
 
 
 def quantized_weights(values: Array, scales: Array, axis: int | None) -> Array:
