@@ -32,12 +32,13 @@ def convolution(walk: Walk, step: Step) -> None:
     if activation(layer) == "linear" and after is not None and _folds(after):
         affine, end = fold.normalization(after.layer), after
     inner = activation(layer) if activation(layer) != "linear" else ""
+    fuses = kind(step) != "Conv2DTranspose"  # the converter does so with some biases alone
     name = walk.inner(step) if end is step else walk.name(layer.name)
     x = _KERNELS[kind(step)](walk, layer, walk.given(step), affine, name)
     if inner:
-        _activate(walk, step, x, inner, fresh=True)
+        _activate(walk, step, x, inner, fresh=True, fuses=fuses)
     else:
-        walk.give(end, x, fuses=True)
+        walk.give(end, x, fuses=fuses)
     if end is not step:
         walk.skip(step, end)
 
@@ -179,7 +180,9 @@ def _folds(step: Step) -> bool:
     return kind(step) == "BatchNormalization" and not fault(step)
 
 
-def _activate(walk: Walk, step: Step, x: Any, name: str, *, fresh: bool = False) -> None:
+def _activate(
+    walk: Walk, step: Step, x: Any, name: str, *, fresh: bool = False, fuses: bool = True
+) -> None:
     """Build an activation.
 
     Args:
@@ -188,17 +191,18 @@ def _activate(walk: Walk, step: Step, x: Any, name: str, *, fresh: bool = False)
         x: What it works on.
         name: The activation.
         fresh: `x` has no range yet: the activation is inside of the layer before it.
+        fuses: TFLite fuses a ReLU with that layer.
     """
     if name == "linear":
         walk.pass_on(step, walk.called(step, last=True))
         return
     own = walk.name(f"{step.layer.name}_{name}") if fresh else walk.inner(step)
-    if name in ("relu", "relu6"):
-        walk.give(step, layers.ReLU(6.0 if name == "relu6" else None, name=own)(x))
-        return
-    if fresh:
+    is_relu = name in ("relu", "relu6")
+    if fresh and not (is_relu and fuses):
         x = walk.ranged(x, f"{own}_input")
-    if name == "prelu":
+    if is_relu:
+        walk.give(step, layers.ReLU(6.0 if name == "relu6" else None, name=own)(x))
+    elif name == "prelu":
         walk.give(step, _prelu(step.layer, x, own))
     elif name == "hard_sigmoid":
         walk.give(step, _hard_sigmoid(walk, x, own), fixed=(0.0, 1.0))
