@@ -20,6 +20,7 @@ from edgecv.spec import InputSpec, ModelSpec
 from edgecv.training.data.pipeline import batches
 from edgecv.training.errors import RecipeError
 from edgecv.training.qat import calibrate, hold, is_quantized, prepare
+from edgecv.training.qat_walk import functional
 from edgecv.training.tasks import Task
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _short(values: Sequence[Any]) -> str:
 def _shapes(model: keras.Model) -> Any:
     """Return the sides of a network's inputs and outputs, without the batch, as they are nested."""
     inputs = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    given = model.output
+    given = functional(model).output
     if isinstance(given, (list, tuple)) and len(given) == 1:
         given = given[0]
     return inputs, keras.tree.map_structure(lambda tensor: list(tensor.shape[1:]), given)

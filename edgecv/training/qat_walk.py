@@ -49,12 +49,12 @@ class Walk:
 
     def twin(self) -> keras.Model:
         """Return the network that was built, with the inputs and outputs of the other one."""
-        given = _functional(self.model)._inputs_struct  # as its author named and nested them
+        given = functional(self.model)._inputs_struct  # as its author named and nested them
         new = dict(zip(map(id, self.model.inputs), self.inputs, strict=True))
         inputs = keras.tree.map_structure(lambda tensor: new[id(tensor)], given)
         outputs = keras.tree.map_structure(
             lambda tensor: self._made[id(self._outputs[id(tensor)])],
-            _functional(self.model)._outputs_struct,
+            functional(self.model)._outputs_struct,
         )
         return keras.Model(inputs, outputs, name=self.model.name)
 
@@ -126,8 +126,9 @@ class Walk:
         outputs = made if isinstance(made, (list, tuple)) else [made]
         for tensor, new in zip(step.outputs, outputs, strict=True):
             self._ranges[id(tensor)] = layer
-            again = rounds and layer is not None
-            self._made[id(tensor)] = layer(new, follow=True) if again else new
+            if rounds and layer is not None:
+                new = layer(new, follow=True)
+            self._made[id(tensor)] = new
 
     def ranged(self, x: Any, name: str, fixed: tuple[float, float] | None = None) -> Any:
         """Return a tensor inside of a step, rounded."""
@@ -170,7 +171,7 @@ class Walk:
         return step is not None and kind(step) == "Concatenate"
 
 
-def _functional(model: keras.Model) -> Any:
+def functional(model: keras.Model) -> Any:
     """Return the functional network that a sequential one holds; others as they are."""
     return getattr(model, "_functional", None) or model
 

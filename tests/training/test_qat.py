@@ -10,7 +10,13 @@ pytest.importorskip("tensorflow")
 import keras
 from keras import layers
 
+from edgecv import models
+from edgecv.modelfile import embedded_spec
+from edgecv.models.heatmap import heatmap_pose
 from edgecv.models.loading import load_network
+from edgecv.models.ppn import ppn
+from edgecv.models.segmentation import fcn, unet
+from edgecv.models.ssd import ssd
 from edgecv.training import fit as fitting
 from edgecv.training import qat, qat_layers
 from edgecv.training.errors import RecipeError
@@ -247,10 +253,8 @@ def trained(tmp_path_factory):
     values = recipe_values(folder, run__epochs=12)
     outcome = fit(recipe_from_dict(values), folder / "float")
     model = load_network(outcome.model)
-    unequal(model, np.geomspace(1, 3000, 8))
+    unequal(model, np.geomspace(0.05, 20, 8))
     file = folder / "unequal.keras"
-    from edgecv.modelfile import embedded_spec
-
     save_model(model, embedded_spec(outcome.model), file)
     return folder, file, outcome.figures
 
@@ -265,19 +269,19 @@ def unequal(model, factors):
 
 
 def rounded_recipe(folder, file, **changes):
-    values = recipe_values(folder, qat__start=str(file), optimizer__lr=0.003, **changes)
-    values["optimizer"]["weight_decay"] = 0.0
+    values = recipe_values(folder, qat__start=str(file), qat__momentum=0.9, **changes)
+    values["optimizer"] |= {"weight_decay": 0.0, "ema": 0.0}
     return recipe_from_dict(values)
 
 
 def test_training_wins_back_what_rounding_lost(trained, tmp_path):
     folder, file, figures = trained
-    recipe = rounded_recipe(folder, file, run__epochs=12, qat__hold_epoch=10)
+    recipe = rounded_recipe(folder, file, run__epochs=15, qat__hold_epoch=13)
     task, _ = fitting.prepare(recipe, machines())
     lost = task.measure(task.model)
     outcome = fit(recipe, tmp_path / "run")
     assert lost["top1"] < figures["top1"] - 0.1
-    assert outcome.figures["top1"] >= figures["top1"] - 0.01
+    assert outcome.figures["top1"] >= figures["top1"] - 0.05  # a picture of 24 more or less
     assert qat.is_quantized(outcome.model)
 
 
@@ -340,3 +344,52 @@ def test_a_recipe_without_rounding_says_nothing_of_it(tmp_path):
     assert "qat" not in plain
     values = recipe_from_dict(recipe_values(tmp_path, qat__start="x.keras")).to_dict()
     assert recipe_from_dict(values).qat.start == "x.keras"
+
+
+def on(make, **options):
+    backbone = models.build("mobilenet_v1", input_size=64, alpha=0.25, include_top=False)
+    return make(backbone, **options)
+
+
+def family(name, **options):
+    return models.build(name, input_size=64, **options)
+
+
+ANCHORS = {"layers": 3, "strides": (8, 16, 32)}
+FAMILIES = {
+    "mobilenet_v1": lambda: family("mobilenet_v1", alpha=0.25, classes=3),
+    "mobilenet_v2": lambda: family("mobilenet_v2", alpha=0.35, classes=3),
+    "mobilenet_v3_small": lambda: family("mobilenet_v3_small", alpha=0.75, classes=3),
+    "mobilenet_v3_large": lambda: family("mobilenet_v3_large", minimalistic=True, classes=3),
+    "efficientnet_lite0": lambda: family("efficientnet_lite0", classes=3),
+    "shufflenet_v1": lambda: family("shufflenet_v1", alpha=0.25, classes=3),
+    "shufflenet_v2": lambda: family("shufflenet_v2", alpha=0.5, classes=3),
+    "squeezenet": lambda: family("squeezenet", classes=3),
+    "mobilefacenet": lambda: family("mobilefacenet", alpha=0.25, padding="symmetric"),
+    "ssd": lambda: on(ssd, classes=3, anchors=ANCHORS),
+    "ssd pyramid": lambda: on(ssd, classes=3, anchors=ANCHORS, pyramid=True),
+    "heatmaps": lambda: on(heatmap_pose, keypoints=3, channels=16),
+    "ppn": lambda: on(ppn, keypoints=3, limbs=3, channels=16),
+    "unet": lambda: on(unet, classes=3),
+    "fcn": lambda: on(fcn, classes=3),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_folded_exactly(name, monkeypatch):
+    model = FAMILIES[name]()
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.5
+    images = pictures(4, 64)
+    for _ in range(2):
+        model(images, training=True)
+    twin = qat.prepare(model, input_range=(-1, 1))
+    assert twin.output_names == model.output_names or isinstance(model.output, dict)
+    wanted = model(images, training=False)
+    found = without_rounding(twin, monkeypatch)(images, training=False)
+    keras.tree.assert_same_structure(found, wanted)
+    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(wanted), strict=True):
+        scale = max(1.0, float(np.abs(other.numpy()).max()))
+        assert np.abs(one.numpy() - other.numpy()).max() < 1e-4 * scale
