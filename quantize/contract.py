@@ -197,9 +197,11 @@ def fulfil(
     )
     if best.holds and not tools.inspect:
         return outcome
-    found = look(best_of([step for step in steps if not step.rung.trains]))
-    return replace(
-        outcome,
-        noise=tuple(found.noise),
-        histograms=tuple(found.histograms(LISTED)) if tools.inspect else (),
-    )
+    plain = best_of([step for step in steps if not step.rung.trains])
+    return _with_layers(outcome, look(plain), counted=LISTED if tools.inspect else 0)
+
+
+def _with_layers(outcome: Outcome, look: Look, *, counted: int) -> Outcome:
+    """Return an outcome that says which layers are noisy, and what values the worst have."""
+    values = look.histograms(counted) if counted else []
+    return replace(outcome, noise=tuple(look.noise), histograms=tuple(values))
