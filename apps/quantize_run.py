@@ -24,9 +24,10 @@ from edgecv.quantize.timing import latencies
 
 import edgecv
 from edgecv import modelfile
-from edgecv.errors import DataError
+from edgecv.errors import DataError, ModelFileError
 from edgecv.evaluation.record import Evaluation
 from edgecv.model import Model, load
+from edgecv.models import needs_tensorflow
 from edgecv.progress import bar
 from edgecv.spec import ModelSpec
 from edgecv.types import Array
@@ -184,12 +185,31 @@ def _float_file(job: Job, target: str, folder: Path) -> Path:
         return job.path
     if made.exists():
         return made
+    if kind == "keras":
+        _refuse_rounded(job.path)
     through_tflite = kind == "keras" and target != "tflite"
     source = _float_file(job, "tflite", folder) if through_tflite else job.path
     name = f"{KINDS[source.suffix]}>{target}"
     CONVERTERS.load(name)(source, made, precision="fp32")
     embed(made, spec=job.spec, card=None)
     return made
+
+
+def _refuse_rounded(path: Path) -> None:
+    """Refuse a network that computes with the rounding of INT8 already: it is no float model.
+
+    Raises:
+        ModelFileError: It does.
+        PackageMissingError: TensorFlow is not installed.
+    """
+    needs_tensorflow()
+    from edgecv.training.qat import is_quantized
+
+    if is_quantized(path):
+        raise ModelFileError(
+            f"{path.name} was trained for INT8 and has its ranges inside: there is nothing to "
+            "quantize. Give the float model that the training started from"
+        )
 
 
 def _evaluate(job: Job, args: argparse.Namespace, target: str, file: Path) -> Evaluation:

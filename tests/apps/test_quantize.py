@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -276,6 +277,20 @@ keras_test = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
+
+
+@pytest.mark.slow
+def test_a_network_that_was_trained_for_int8_is_no_float_model(edgecv, words, tmp_path) -> None:
+    pytest.importorskip("tensorflow")
+    file = tmp_path / "given.keras"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("config.json", json.dumps({"registered_name": "edgecv>FakeQuant"}))
+        archive.writestr("model.weights.h5", "")
+        archive.writestr("edgecv.json", json.dumps(unequal.SPEC))
+    ran = edgecv(*words(file))
+    assert ran.code == 1
+    assert "given.keras was trained for INT8 and has its ranges inside" in ran.err
+    assert left(tmp_path) == ["given.keras"]
 
 
 class Mobile(NamedTuple):
