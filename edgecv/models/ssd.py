@@ -16,6 +16,7 @@ from edgecv.spec import InputSpec, ModelSpec
 from edgecv.types import Size
 
 from .blocks import conv_bn, depthwise_bn
+from .enlarge import Enlarge
 from .features import features
 
 DEEPEST = 32
@@ -210,18 +211,12 @@ def _pyramid_maps(
     found = features(backbone, [level.stride for level in chosen if level.stride <= DEEPEST])
     sides = [build.conv(x, PYRAMID, 1, name=f"lateral{i}") for i, x in enumerate(found)]
     for i in reversed(range(len(sides) - 1)):
-        deep = _enlarged(sides[i + 1], f"enlarged{i}")
+        deep = Enlarge(2, name=f"enlarged{i}")(sides[i + 1])
         sides[i] = layers.Add(name=f"sum{i}")([sides[i], _cropped(deep, sides[i], f"cropped{i}")])
     maps = [build.conv(x, PYRAMID, 3, name=f"pyramid{i}") for i, x in enumerate(sides)]
     for i in range(len(maps), len(chosen)):
         maps.append(build.conv(maps[-1], PYRAMID, 3, 2, name=f"pyramid{i}"))
     return list(zip(maps, chosen, strict=True))
-
-
-def _enlarged(x: Any, name: str) -> Any:
-    """Repeat rows and columns: `UpSampling2D` would become reshapes to five axes in TFLite."""
-    rows, columns = (2 * x.shape[axis] for axis in (1, 2))
-    return layers.Resizing(rows, columns, interpolation="nearest", name=name)(x)
 
 
 def _cropped(x: Any, like: Any, name: str) -> Any:

@@ -129,8 +129,7 @@ RULES: dict[str, Callable[[Walk, Step], None]] = {
     **dict.fromkeys(("Relu", "Relu6", "Sigmoid", "Tanh", "Identity"), activated),
     "GlobalMaxPooling2D": moved,
     "AveragePooling2D": blended,
-    "UpSampling2D": enlarged,
-    "Resizing": enlarged,
+    **dict.fromkeys(("Enlarge", "Resizing", "UpSampling2D"), enlarged),
     "GlobalAveragePooling2D": rounded,
     "Concatenate": rounded,
     **dict.fromkeys(("Add", "Subtract", "Multiply"), merged),
@@ -159,7 +158,7 @@ def fault(step: Step) -> str:
         return "" if used in ACTIVATIONS else f"the activation {used} of {name}"
     if name == "ReLU" and not is_plain(layer):
         return "ReLU with a slope, a threshold or a limit other than 6"
-    if name in ("UpSampling2D", "Resizing") and layer.interpolation not in ("nearest", "bilinear"):
+    if RULES[name] is enlarged and layer.interpolation not in ("nearest", "bilinear"):
         return f"{name} that is {layer.interpolation}"
     if name in ("BatchNormalization", "Rescaling"):
         return _affine_fault(step)
