@@ -7,7 +7,7 @@ operation's inputs, attributes and output: OpenVINO's operation sets, `Detection
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def add_detection_output(file: Path, spec: ModelSpec) -> ModelSpec:
     boxes, scores = (_head(model, spec, role) for role in ("boxes", "scores"))
     priors = _priors(model, spec, options, rows=int(boxes.shape[1]))
     found = ops.detection_output(
-        _row(ops.gather(boxes, np.array(ssd.ORDERS[options["order"]]), np.int64(2))),
+        _row(_ordered(boxes, ssd.ORDERS[options["order"]])),
         _row(_activated(scores, str(options["activation"]))),
         ops.constant(priors),
         _attributes(options),
@@ -91,6 +91,18 @@ def _head(model: Any, spec: ModelSpec, role: str) -> Any:
         f"{spec.name}: the file has no output {name} of shape (1, N, C): name its outputs in the "
         "spec's 'outputs'"
     )
+
+
+def _ordered(boxes: Any, order: Sequence[int]) -> Any:
+    """Put the four numbers of each box into another order.
+
+    Not by a Gather: OpenVINO 2026.4 takes that for a swap of colours when it fuses those of
+    preprocessing into the first layer, and swaps none.
+    """
+    if list(order) == [0, 1, 2, 3]:
+        return boxes
+    parts = ops.split(boxes, np.int64(2), 4)
+    return ops.concat([parts.output(place) for place in order], 2)
 
 
 def _row(values: Any) -> Any:

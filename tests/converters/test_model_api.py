@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tiny_keras
 from edgecv.converters.embed import embed
 
 import edgecv
@@ -61,10 +62,16 @@ def peer() -> Path:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory, photos) -> list[Path]:
+def pictures(photos):
+    """Pictures of the input's size: Model API resizes by other arithmetic than OpenCV's."""
+    return [cv2.resize(photo, (tiny_keras.SIDE,) * 2) for photo in photos]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, pictures) -> list[Path]:
     folder = tmp_path_factory.mktemp("photos")
-    names = [folder / f"{number}.png" for number in range(len(photos))]
-    for name, image in zip(names, photos, strict=True):
+    names = [folder / f"{number}.png" for number in range(len(pictures))]
+    for name, image in zip(names, pictures, strict=True):
         cv2.imwrite(str(name), image)
     return names
 
@@ -80,22 +87,22 @@ def ask(python: Path, model: Path, files: list[Path]) -> list[list[list]]:
     return [json.loads(row) for row in done.stdout.splitlines() if row.startswith("[")]
 
 
-def test_model_api_classifies_as_we_do(peer, converted, files, photos) -> None:
+def test_model_api_classifies_as_we_do(peer, converted, files, pictures) -> None:
     path = converted("classifier", "openvino")
     said = ask(peer, path, files)
-    assert len(said) == len(photos)
+    assert len(said) == len(pictures)
     with edgecv.load(path, device="cpu") as model:
-        for rows, image in zip(said, photos, strict=True):
+        for rows, image in zip(said, pictures, strict=True):
             ours = model(image)
             assert rows[0][0] == ours.class_ids[0]
             assert rows[0][1] == "_".join(ours.labels[rows[0][0]].split())
             theirs = {row[0]: row[2] for row in rows}
             assert theirs.keys() == set(ours.class_ids.tolist())
             for class_id, score in zip(ours.class_ids, ours.scores, strict=True):
-                assert theirs[class_id] == pytest.approx(score, abs=0.03)  # it calculates in bf16
+                assert theirs[class_id] == pytest.approx(score, abs=0.03)  # bf16 where it is
 
 
-def test_model_api_detects_as_we_do(peer, converted, files, photos, tmp_path) -> None:
+def test_model_api_detects_as_we_do(peer, converted, files, pictures, tmp_path) -> None:
     from edgecv.converters.openvino_detection import add_detection_output
 
     path = tmp_path / "detector.xml"
@@ -106,14 +113,14 @@ def test_model_api_detects_as_we_do(peer, converted, files, photos, tmp_path) ->
     embed(path, spec=spec, card=None)
     found = same = 0
     with edgecv.load(path, device="cpu") as model:
-        for rows, image in zip(ask(peer, path, files), photos, strict=True):
+        for rows, image in zip(ask(peer, path, files), pictures, strict=True):
             ours = model(image)
             found += len(ours)
             theirs = np.array([row[3:] for row in rows], np.float32).reshape(-1, 4)
             names = np.array([row[1] for row in rows])
-            near = iou(ours.boxes, theirs) > 0.85  # whole pixels of a picture 90 pixels high
+            near = iou(ours.boxes, theirs) > 0.75  # whole pixels, of boxes 6 pixels high
             near &= np.array(ours.names)[:, None] == names[None]
             same += int(near.any(axis=1).sum())
             assert abs(len(rows) - len(ours)) <= 1
-    assert found >= len(photos)
+    assert found >= len(pictures)
     assert same / found > 0.95
