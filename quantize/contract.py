@@ -110,8 +110,9 @@ class Outcome:
         steps: What was tried, in order.
         best: The step that made the file.
         held: Whether it is within the terms.
-        noise: The layers, the noisiest first; empty where nobody looked. Where training was best,
-            they are those of the best file that was not trained for.
+        noise: The layers, the noisiest first; empty where nobody looked. They are those of the
+            best file whose layers can be compared with the float ones: not trained for, and without
+            equalisation.
         histograms: The values of the noisiest ones; empty where nobody looked.
     """
 
@@ -175,13 +176,14 @@ def fulfil(
         tries[rung.name] = Made(file, tools.evaluate(file))
         return difference(reference, terms.sample(tries[rung.name].evaluation))
 
-    def look(step: Step) -> Look:
+    def look() -> Look:
+        step = _comparable(steps)
         return Look(source, tries[step.rung.name].file, tools.calibrate(step.recipe)[:LOOKED_AT])
 
     def suspects(rung: Rung, step: Step) -> tuple[str, ...]:
-        return look(step).at_fault(rung.worst)
+        return look().at_fault(rung.worst)
 
-    steps = []
+    steps: list[Step] = []
     for step in climb(recipe, rungs, attempt=attempt, holds=terms.hold, suspects=suspects):
         tools.tell(step)
         steps.append(step)
@@ -197,8 +199,17 @@ def fulfil(
     )
     if best.holds and not tools.inspect:
         return outcome
-    plain = best_of([step for step in steps if not step.rung.trains])
-    return _with_layers(outcome, look(plain), counted=LISTED if tools.inspect else 0)
+    return _with_layers(outcome, look(), counted=LISTED if tools.inspect else 0)
+
+
+def _comparable(steps: Sequence[Step]) -> Step:
+    """Return the best step whose layers can be compared with the float file's.
+
+    Training changes them, and equalisation gives channels other factors.
+    """
+    plain = [step for step in steps if not (step.rung.trains or step.recipe.equalize)]
+    known = [step for step in plain if step.comparison is not None]
+    return best_of(known or [step for step in steps if not step.rung.trains])
 
 
 def _with_layers(outcome: Outcome, look: Look, *, counted: int) -> Outcome:

@@ -179,7 +179,8 @@ def _layers(noise: Sequence[LayerNoise]) -> list[str]:
         page.heading(f"Layers by noise{more}", 3),
         page.paragraph(
             "What quantization adds to each layer's output, on calibration pictures: below 10 dB "
-            "the noise is a third of the signal, and more.",
+            "the noise is a third of the signal, and more. They are those of the best try without "
+            "equalisation and training, which change what layers give.",
             "note",
         ),
         page.figure(bars([(layer.name, layer.sqnr_db) for layer in shown]), "signal to noise"),

@@ -111,7 +111,8 @@ def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed:
     for layer in model.layers:
         if isinstance(layer, keras.layers.ReLU):
             layer.max_value = None  # ReLU6 would cut what a factor makes larger
-    spec = ModelSpec.from_dict({**SPEC, "name": "mobilenet"})
+    labels = sorted(SPEC["labels"])  # in the order of folders, as a training has them
+    spec = ModelSpec.from_dict({**SPEC, "name": "mobilenet", "labels": labels})
     plan = Plan(spec.input, TensorSpec("x", (1, 32, 32, 3), np.dtype(np.float32)))
     labelled = datasets.read_classes(pictures)
     x = np.concatenate([plan(read_image(one.file))[0] for one in labelled])
@@ -119,7 +120,7 @@ def write_mobilenet(path: Path, pictures: Path, *, spread: float = 1000.0, seed:
         model(x, training=True)
     head = model.layers[-1]
     features = keras.Model(model.input, head.input)(x, training=False).numpy()
-    wanted = np.array([[one.label == name for name in SPEC["labels"]] for one in labelled])
+    wanted = np.array([[one.label == name for name in labels] for one in labelled])
     mean, deviation = features.mean(0), features.std(0) + 1e-3
     flat = (features - mean) / deviation
     ridge = flat.T @ flat + 0.3 * len(flat) * np.eye(flat.shape[1])
