@@ -142,7 +142,7 @@ def test_all_operators_that_tflite_lacks_are_named_with_their_layers(tmp_path) -
     @keras.saving.register_keras_serializable("edgecv")
     class Odd(keras.layers.Layer):
         def call(self, x):
-            return tf.math.lgamma(x) + tf.math.erfinv(x)
+            return tf.math.digamma(x) + tf.math.erfinv(x)
 
     @keras.saving.register_keras_serializable("edgecv")
     class Odder(keras.layers.Layer):
@@ -156,7 +156,7 @@ def test_all_operators_that_tflite_lacks_are_named_with_their_layers(tmp_path) -
     with pytest.raises(InferenceError) as raised:
         CONVERTERS.load("keras>tflite")(tmp_path / "odd.keras", target, precision="fp32")
     text = str(raised.value)
-    for operator, layer in (("Lgamma", "first"), ("Erfinv", "first"), ("Digamma", "second")):
+    for operator, layer in (("Digamma", "first"), ("Digamma", "second"), ("Erfinv", "first")):
         assert operator in text
         assert layer in text.partition(f"{operator} (in ")[2].partition(")")[0]
     assert not target.exists()
