@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,12 @@ import pytest
 
 keras = pytest.importorskip("keras")
 pytest.importorskip("ai_edge_litert")
+from edgecv.converters import CONVERTERS  # noqa: E402
 from edgecv.converters.edgetpu_map import plan_model  # noqa: E402
 from edgecv.converters.edgetpu_rules import NOT_LISTED  # noqa: E402
 from edgecv.converters.plan import Plan  # noqa: E402
+from edgecv.quantize import QUANTIZERS  # noqa: E402
+from edgecv.quantize.recipe import QuantRecipe  # noqa: E402
 
 from edgecv.models import build  # noqa: E402
 from edgecv.models.heatmap import heatmap_pose  # noqa: E402
@@ -29,32 +30,23 @@ pytestmark = [
 ]
 
 
-def to_int8(model: Any, folder: Path) -> bytes:
-    """Convert with random pictures for calibration: the operators do not depend on them."""
-    import tensorflow as tf
-
-    _, height, width, _ = model.input_shape
-    shape = (1, height, width, 3)
-    model.export(folder, verbose=False, input_signature=[keras.InputSpec("float32", shape)])
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+def to_int8(model: Any, folder: Path) -> Path:
+    """Convert and quantize; random pictures will do, the operators do not depend on them."""
+    folder.mkdir()
+    source, floats, made = (folder / f"model{end}" for end in (".keras", ".tflite", "_int8.tflite"))
+    model.save(source)
+    CONVERTERS.load("keras>tflite")(source, floats, precision="fp32")
     rng = np.random.default_rng(0)
-
-    def pictures() -> Iterator[list[np.ndarray]]:
-        for _ in range(2):
-            yield [rng.uniform(-1, 1, shape).astype(np.float32)]
-
-    converter.representative_dataset = pictures
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bytes(converter.convert())
+    shape = (1, *model.input_shape[1:])
+    pictures = [rng.uniform(-1, 1, shape).astype(np.float32) for _ in range(10)]
+    recipe = QuantRecipe(bias_correction=False)
+    QUANTIZERS.load("tflite")(floats, made, pictures, recipe)
+    return made
 
 
 def checked(model: Any, folder: Path) -> Plan:
     """Convert a model, and return what `edgecv check --target coral` says of the file."""
-    return plan_model(to_int8(model, folder))
+    return plan_model(to_int8(model, folder).read_bytes())
 
 
 @pytest.mark.parametrize(
