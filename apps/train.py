@@ -12,6 +12,7 @@ import cv2
 from edgecv.cache import write_atomic
 from edgecv.registry import package_missing
 from edgecv.training.errors import RecipeError
+from edgecv.training.memory import keep_memory
 from edgecv.training.recipe import read_recipe, recipe_names
 
 from .common import UsageError
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("name the folder of the training: --out DIR")
     if args.out is not None and not (args.resume or args.preview or args.dry_run):
         _refuse_started(args.out)
+    keep_memory()
     try:
         import tensorflow  # noqa: F401
     except ModuleNotFoundError as error:
