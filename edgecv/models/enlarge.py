@@ -8,7 +8,7 @@ import keras
 
 
 @keras.saving.register_keras_serializable("edgecv")
-class Enlarge(keras.layers.UpSampling2D):
+class Enlarge(keras.layers.UpSampling2D):  # type: ignore[misc]
     """Keras's layer by another way: TFLite gets one RESIZE operator, which the Edge TPU has too.
 
     Keras repeats rows and columns by reshapes to five axes, which it lacks. (`Resizing` is no way
