@@ -46,6 +46,7 @@ RESCUES = (
     Rung("ranges of least error", {"ranges": "mse"}),
     Rung("a scale a channel", {"per_channel": True}),
     Rung("bias correction", {"bias_correction": True}),
+    Rung("weights of 7 bits", {"weight_bits": 7}),
     Rung("equalisation", {"equalize": True}),
     Rung("the worst 5 % of layers in float", worst=0.05),
     Rung("the worst 15 % of layers in float", worst=0.15),

@@ -97,7 +97,7 @@ def _quantized(model: Any, ranges: Mapping[str, Range], recipe: QuantRecipe) -> 
             quantizer = QDQQuantizer(
                 copy,
                 recipe.per_channel,
-                False,  # all 8 bits
+                recipe.weight_bits == 7,
                 QuantType.QInt8,
                 QuantType.QUInt8,
                 TensorsData(CalibrationMethod.MinMax, ends),

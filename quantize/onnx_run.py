@@ -154,6 +154,7 @@ class Taps:
         self._names = [name for name in dict.fromkeys(wanted) if name != self._input]
         self._echo = self._input in wanted
         options = ort.SessionOptions()
+        options.add_session_config_entry("session.x64quantprecision", "1")  # as runtimes/onnx.py
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
         part = cut(model, self._names).SerializeToString() if self._names else b""

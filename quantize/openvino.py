@@ -171,10 +171,11 @@ def _quantized(model: Any, tensors: Sequence[Array], recipe: QuantRecipe, taken:
         import nncf
     except ModuleNotFoundError as error:
         raise package_missing("nncf", "convert") from error
-    from nncf.quantization.advanced_parameters import QuantizationParameters
+    from nncf.quantization.advanced_parameters import OverflowFix, QuantizationParameters
 
     kept = matching(_names(model), recipe.keep_float)
     advanced = nncf.AdvancedQuantizationParameters(
+        overflow_fix=OverflowFix.ENABLE if recipe.weight_bits == 7 else OverflowFix.FIRST_LAYER,
         disable_bias_correction=not recipe.bias_correction,
         disable_channel_alignment=not recipe.equalize,
         weights_quantization_params=QuantizationParameters(per_channel=recipe.per_channel),

@@ -21,11 +21,13 @@ ENDS = ("int8", "uint8", "float32")
 
 @dataclass(frozen=True)
 class QuantRecipe:
-    """How a model is to be quantized. Weights are int8 and symmetric, always.
+    """How a model is to be quantized. Weights are of 8 bits and symmetric.
 
     Attributes:
         activations: "int8", or "int16" where 8 bits are too few (TFLite only).
         per_channel: A scale for each channel of the weights instead of one for all.
+        weight_bits: 8, or 7 for x86 processors without VNNI, on which the 16-bit sums of OpenVINO's
+            and ONNX Runtime's kernels overflow (not for TFLite, whose sums have room).
         ranges: How the range of an activation is found on the calibration pictures: "minmax",
             "percentile", "mse" (the least squared error) or "entropy" (the least information lost).
         percentile: For "percentile": which part of the values, in percent, lies inside.
@@ -41,6 +43,7 @@ class QuantRecipe:
 
     activations: str = "int8"
     per_channel: bool = True
+    weight_bits: int = 8
     ranges: str = "minmax"
     percentile: float = 99.99
     samples: int = 200
@@ -58,6 +61,7 @@ class QuantRecipe:
         _one_of("inputs", self.inputs, ENDS)
         _one_of("outputs", self.outputs, ENDS)
         within("percentile", self.percentile, 50, 100)
+        within("weight_bits", self.weight_bits, 7, 8)
         at_least("samples", self.samples, 1)
         at_least("seed", self.seed, 0)
         if isinstance(self.keep_float, str):

@@ -14,6 +14,7 @@ from edgecv.cache import atomic_path
 from edgecv.errors import ModelFileError
 from edgecv.progress import Report, silent
 from edgecv.tflitegraph import Graph
+from edgecv.training.errors import RecipeError
 from edgecv.types import Array
 
 from .bias import Shifts
@@ -47,10 +48,13 @@ def quantize(
 
     Raises:
         ModelFileError: The file cannot be quantized; the text names all operators at fault.
+        RecipeError: The recipe asks for what there is not for TFLite.
         DataError: There are too few tensors, or they are not what the model takes.
         InferenceError: The runtime refuses what was made.
         OutputError: The target cannot be written.
     """
+    if recipe.weight_bits != 8:
+        raise RecipeError("TFLite's sums do not overflow: wanted weight_bits = 8")
     try:
         data = source.read_bytes()
     except OSError as error:
