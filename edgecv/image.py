@@ -18,6 +18,9 @@ from edgecv.types import Array, FloatArray, Image, Size, TensorSpec
 MAX_PIXELS = 64_000_000
 """Larger files are refused: decoded, 64 Mpx take 192 MB, about what a small board can spare."""
 
+HALF = 1e-4
+"""Steps below a half that still count as one: scales are float32."""
+
 Region = tuple[float, float, float, float]
 """A part of a frame: left, top, right, bottom, in pixels. It may reach beyond the frame."""
 
@@ -278,7 +281,9 @@ def _table(spec: InputSpec, tensor: TensorSpec) -> Callable[[Image], Image]:
         levels = bytes_ - (128 if tensor.dtype == np.int8 else 0) + np.zeros(len(spec.mean))
     else:
         real = (bytes_ - np.array(spec.mean)) / np.array(spec.std)
-        levels = np.round(real / tensor.quant.scale) + tensor.quant.zero_point
+        # Halves go up: scales such as 1/127.5 put every byte half-way between two steps, and
+        # rounding to even would make one of each pair of neighbours.
+        levels = np.floor(real / tensor.quant.scale + 0.5 + HALF) + tensor.quant.zero_point
     limits = np.iinfo(tensor.dtype)
     entries = np.clip(levels, limits.min, limits.max).astype(tensor.dtype).view(np.uint8)
     if (entries == bytes_).all():

@@ -133,6 +133,12 @@ def check_tensors(
         check_ranges(tensors, spec)
 
 
+def span_of_bytes(given: InputSpec) -> tuple[float, float]:
+    """Return what the least and the greatest byte of a picture become."""
+    mean, std = np.array(given.mean), np.array(given.std)
+    return float((-mean / std).min()), float(((255 - mean) / std).max())
+
+
 def check_ranges(tensors: Sequence[Array], spec: ModelSpec | InputSpec) -> None:
     """Refuse tensors whose values do not fit the spec's normalisation.
 
@@ -140,8 +146,7 @@ def check_ranges(tensors: Sequence[Array], spec: ModelSpec | InputSpec) -> None:
         DataError: They lie outside of what pictures become by it, or fill little of that.
     """
     given = spec.input if isinstance(spec, ModelSpec) else spec
-    mean, std = np.array(given.mean), np.array(given.std)
-    low, high = float((-mean / std).min()), float(((255 - mean) / std).max())
+    low, high = span_of_bytes(given)
     least = float(min(tensor.min() for tensor in tensors))
     most = float(max(tensor.max() for tensor in tensors))
     slack = 1e-3 * (high - low)

@@ -12,15 +12,16 @@ from pathlib import Path
 
 from edgecv.cache import atomic_path
 from edgecv.errors import ModelFileError
+from edgecv.modelfile import embedded_spec
 from edgecv.progress import Report, silent
 from edgecv.tflitegraph import Graph
 from edgecv.training.errors import RecipeError
 from edgecv.types import Array
 
 from .bias import Shifts
-from .ranges import find_ranges
+from .ranges import Range, find_ranges
 from .recipe import QuantRecipe
-from .samples import check_tensors
+from .samples import check_tensors, span_of_bytes
 from .tflite_bias import correct_biases
 from .tflite_equalize import equalized
 from .tflite_plan import check_graph, make_plan, observed
@@ -66,16 +67,31 @@ def quantize(
     except ModelFileError as error:
         raise ModelFileError(f"{source.name} cannot be quantized: {error}") from error
     check_tensors(source, tensors, [int(s) for s in graph.tensors[graph.inputs[0]].shape])
-    made = quantized(data, tensors, recipe, report=report or silent)
+    spec = embedded_spec(source)
+    span = None if spec is None else Range(*span_of_bytes(spec.input))
+    made = quantized(data, tensors, recipe, pictures=span, report=report or silent)
     Taps(made)(tensors[0])
     with atomic_path(target) as temporary:
         temporary.write_bytes(made)
 
 
 def quantized(
-    data: bytes, tensors: Sequence[Array], recipe: QuantRecipe, *, report: Report = silent
+    data: bytes,
+    tensors: Sequence[Array],
+    recipe: QuantRecipe,
+    *,
+    pictures: Range | None = None,
+    report: Report = silent,
 ) -> bytes:
     """Return a float TFLite file, once `prepared`, with integers.
+
+    Args:
+        data: The file.
+        tensors: Calibration tensors.
+        recipe: How.
+        pictures: What the bytes of pictures become, whatever the tensors hold of it: one step of
+            the input is then one step of a byte, which apps that know nothing of scales rely on.
+        report: Told how far it is.
 
     Raises:
         ModelFileError: It cannot be quantized.
@@ -85,6 +101,8 @@ def quantized(
     graph = Graph(data)
     floats = check_graph(graph, recipe)
     ranges = find_ranges(Taps(data, observed(graph)), tensors, recipe, report=report)
+    if pictures is not None:
+        ranges[graph.inputs[0]] = pictures
     plan = make_plan(graph, floats, ranges, recipe)
     shifts: Shifts = {}
     if recipe.bias_correction:
