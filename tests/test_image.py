@@ -273,3 +273,12 @@ def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="pixels"):
         read_image(file, max_pixels=9_999)
     assert read_image(file, max_pixels=10_000).shape == (100, 100, 3)
+
+
+def test_bytes_half_way_between_two_steps_stay_apart() -> None:
+    spec = InputSpec(mean=(127.5,) * 3, std=(127.5,) * 3)
+    quant = Quant(float(np.float32(2 / 255)), -1)  # as converters choose for -1..1
+    tensor = TensorSpec("x", (1, 16, 16, 3), np.dtype(np.int8), quant)
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    made, _ = Plan(spec, tensor)(image)
+    assert (made[0].astype(int) == image.astype(int) - 128).all()
