@@ -152,7 +152,7 @@ def activated(x):
         (grouped, {"SPLIT": 4, "AVERAGE_POOL_2D": 1, "QUANTIZE": 1}),
         (face, {"PRELU": 1}),
         (rows, {"CONCATENATION": 1, "QUANTIZE": 0}),
-        (enlarged, {"RESIZE_BILINEAR": 1, "QUANTIZE": 2}),
+        (enlarged, {"RESIZE_BILINEAR": 1, "QUANTIZE": 1}),
         (activated, {"TRANSPOSE_CONV": 1, "TANH": 1, "LEAKY_RELU": 1, "SOFTMAX": 1}),
         (pooled, {"AVERAGE_POOL_2D": 1, "PAD": 1, "MAX_POOL_2D": 1}),
     ],

@@ -59,7 +59,8 @@ def test_another_number_of_rows_is_refused():
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("runtime", "fit", "worst"),
-    [("openvino", "stretch", 0.02), ("tflite", "stretch", 0.03), ("tflite", "letterbox", 0.04)],
+    # one point's heatmap jumps: OpenVINO gives .019 at worst on a processor with VNNI, .042 without
+    [("openvino", "stretch", 0.045), ("tflite", "stretch", 0.03), ("tflite", "letterbox", 0.04)],
     ids=lambda value: str(value),
 )
 def test_keypoints_agree_with_corals_published_ones(zoo, data, runtime, fit, worst):
