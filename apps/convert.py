@@ -15,6 +15,7 @@ from edgecv.quantize.recipe import ENDS, QuantRecipe, read_recipe
 from edgecv import modelfile, rewritten, zoo
 from edgecv.errors import ModelFileError, OutputError, PackageMissingError, SpecError
 from edgecv.model import complete_spec
+from edgecv.models import needs_tensorflow
 from edgecv.spec import ModelSpec
 from edgecv.training.errors import RecipeError
 from edgecv.zoo import checksums
@@ -28,8 +29,8 @@ From Keras (.keras, .h5, or the folder of a SavedModel) a file becomes TFLite, O
 ONNX, from TFLite OpenVINO's and ONNX, from ONNX OpenVINO's. Inputs and outputs keep their names;
 the spec (labels, normalisation, anchors, licence) and the card go into every file. fp16 halves what
 weights take, dynamic (TFLite) quarters it, int8 does arithmetic with integers and wants pictures
-to find the ranges of values on: --calibration. What int8 costs the task, `edgecv quantize` says,
-and holds to a limit.
+to find the ranges of values on: --calibration. (A network trained with [qat] has its ranges inside
+and becomes TFLite without.) What int8 costs the task, `edgecv quantize` says, and holds to a limit.
 
 At the end the same photographs (--photos, else those of --calibration, else made-up ones) go
 through the model and through every file made of it; how far the outputs and the results are apart
@@ -104,6 +105,7 @@ class Job(NamedTuple):
         spec: What its tensors mean; None where nothing says so.
         steps: The files to be.
         recipe: How int8 is made.
+        rounded: It was trained for INT8, and has its ranges inside.
     """
 
     path: Path
@@ -111,6 +113,7 @@ class Job(NamedTuple):
     spec: ModelSpec | None
     steps: tuple[Step, ...]
     recipe: QuantRecipe
+    rounded: bool = False
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +186,9 @@ def run(args: argparse.Namespace) -> int:
     _check_targets(path, kind, args.to)
     if kind == "tflite" and "tflite" in args.to and args.calibration is None:
         return tflite_to_tflite(path, args, precisions)
-    job = Job(path, kind, _spec(path, args), _steps(path, kind, args, precisions), _recipe(args))
+    steps = _steps(path, kind, args, precisions)
+    rounded = any(step.precision == "int8" for step in steps) and _is_rounded(path, kind)
+    job = Job(path, kind, _spec(path, args), steps, _recipe(args), rounded)
     _check(job, args)
     check_free(
         [*(file for step in job.steps for file in step.files), *filter(None, [args.report])],
@@ -252,6 +257,16 @@ def _steps(
     return tuple(steps)
 
 
+def _is_rounded(path: Path, kind: str) -> bool:
+    """Tell whether a network computes with the rounding of INT8 already, from its training."""
+    if kind != "keras" or path.suffix != ".keras":
+        return False
+    needs_tensorflow()
+    from edgecv.training.qat import is_quantized
+
+    return bool(is_quantized(path))
+
+
 def _is_compiled_alone(kind: str, args: argparse.Namespace) -> bool:
     """Tell whether the Edge TPU's compiler gets the model as it is."""
     return kind == "tflite" and args.calibration is None
@@ -266,14 +281,26 @@ def _check(job: Job, args: argparse.Namespace) -> None:
     """
     compiled = [step for step in job.steps if step.format == "coral"]
     alone = _is_compiled_alone(job.kind, args)
-    wants = any(s.precision == "int8" and not (alone and s in compiled) for s in job.steps)
+    wants = not job.rounded and any(
+        s.precision == "int8" and not (alone and s in compiled) for s in job.steps
+    )
+    others = {s.format for s in job.steps if s.precision == "int8"} - {"tflite", "coral"}
+    if job.rounded and others:
+        raise UsageError(
+            f"{job.path.name} was trained for INT8, and its ranges are those of TFLite: no INT8 "
+            f"form of it can be made for {', '.join(sorted(others))}"
+        )
     if wants and args.calibration is None:
         raise UsageError(
             "int8 wants pictures to find the ranges of values on, such as those that the model was "
             "trained on: --calibration DIR"
         )
     if args.calibration is not None and not wants:
-        raise UsageError("--calibration is for int8: add it to --precision")
+        raise UsageError(
+            f"{job.path.name} was trained for INT8, its ranges are inside: leave --calibration out"
+            if job.rounded
+            else "--calibration is for int8: add it to --precision"
+        )
     if job.spec is None and (wants or args.postprocess or args.photos):
         raise SpecError(
             f"{job.path.name} says nothing of its task, without which no picture can be prepared "

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,7 +138,11 @@ def _make(works: _Works, step: Step, tell: Report) -> Made:
     if step.format == "coral":
         return _compiled(works, step)
     target = works.folder / step.file.name
-    if step.precision == "int8":
+    if step.precision == "int8" and works.job.rounded:
+        keras_qat = import_module("edgecv.converters.keras_qat")  # Keras comes with it
+        recipe = works.job.recipe
+        keras_qat.convert(works.job.path, target, inputs=recipe.inputs, outputs=recipe.outputs)
+    elif step.precision == "int8":
         source = _float(works, step.format)
         quantize = QUANTIZERS.load(step.format)
         quantize(source, target, works.tensors, works.job.recipe, report=tell)
@@ -216,7 +220,9 @@ def _card(works: _Works, step: Step) -> dict[str, Any]:
         card[SECTION] = {
             "target": step.format,
             "recipe": job.recipe.to_dict(),
-            "calibration": dataset_facts(works.args.calibration, works.pictures),
+            "calibration": "in training"
+            if job.rounded
+            else dataset_facts(works.args.calibration, works.pictures),
             "versions": _versions((QUANTIZED_BY[step.format],)),
         }
     return card
