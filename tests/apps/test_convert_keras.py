@@ -166,3 +166,50 @@ def test_floats_that_say_something_else_are_refused(
     assert ran.code == 1
     assert "best_fp32.tflite does not say what the model says: logits differs by" in ran.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def rounded_file(keras_file, photos, tmp_path_factory) -> Path:
+    """The same network with INT8's rounding inside, as a training with [qat] leaves it."""
+    from edgecv.models.loading import load_network
+    from edgecv.training import qat
+    from edgecv.training.kerasfile import save_model
+
+    model = qat.prepare(load_network(keras_file))
+    images = [sdk.read_image(file) for file in sorted(photos.rglob("*.png"))]
+    qat.calibrate(model, [np.stack(images)[..., ::-1].astype(np.float32) / 127.5 - 1])
+    path = tmp_path_factory.mktemp("rounded") / "best.keras"
+    save_model(model, SPEC, path)
+    return path
+
+
+def test_a_network_trained_for_int8_wants_no_calibration(
+    edgecv, rounded_file, photos, tmp_path
+) -> None:
+    words = ("--to", "tflite", "--int8", "--photos", photos, "--out", tmp_path)
+    code, said, err = edgecv("convert", rounded_file, *words)
+    assert code == 0, err
+    assert "best_int8.tflite" in said
+    file = tmp_path / "best_int8.tflite"
+    assert modelfile.embedded_card(file)["quantization"]["calibration"] == "in training"
+    with sdk.load(rounded_file) as keras, sdk.load(file) as made:
+        assert made.session.inputs[0].dtype == np.int8
+        for picture in sorted(photos.rglob("*.png"))[:6]:
+            image = sdk.read_image(picture)
+            assert made(image).class_ids[0] == keras(image).class_ids[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--to", "tflite", "--calibration", "photos"), "leave --calibration out"),
+        (("--to", "tflite,onnx"), "no INT8 form of it can be made for onnx"),
+    ],
+    ids=["with calibration", "for onnx"],
+)
+def test_what_a_network_trained_for_int8_cannot_be_is_told(
+    edgecv, rounded_file, tmp_path, more, said
+) -> None:
+    code, _, err = edgecv("convert", rounded_file, *more, "--int8", "--out", tmp_path)
+    assert code == 2
+    assert said in err
