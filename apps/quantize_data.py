@@ -72,6 +72,19 @@ def check_known(spec: ModelSpec, data: Data) -> None:
         detection.categories_of(spec.labels, cast("CocoData", data))
 
 
+def classes_of(spec: ModelSpec, data: Data) -> list[str]:
+    """Return the classes that a detector is measured on: those that it knows.
+
+    A class that it does not know counts nothing before and after, and would hide a part of the
+    drop. Empty for other tasks.
+    """
+    if spec.task != "detection":
+        return []
+    found = cast("CocoData", data)
+    known = detection.categories_of(spec.labels, found)
+    return [found.categories[number] for number in dict.fromkeys(known.values())]
+
+
 def step_line(step: Step) -> str:
     """Return what came of a rung, in a line."""
     if step.comparison is None:

@@ -33,7 +33,7 @@ from edgecv.spec import ModelSpec
 from edgecv.types import Array
 from edgecv.zoo import checksums
 
-from .quantize_data import KINDS, step_line
+from .quantize_data import KINDS, classes_of, step_line
 
 if TYPE_CHECKING:
     from .quantize import Job
@@ -214,9 +214,13 @@ def _refuse_rounded(path: Path) -> None:
 
 def _evaluate(job: Job, args: argparse.Namespace, target: str, file: Path) -> Evaluation:
     options = argparse.Namespace(
-        classes=[], limit=None, margin=args.margin, detector=args.detector, device="cpu",
+        classes=classes_of(job.spec, job.data),
+        limit=None,
+        margin=args.margin,
+        detector=args.detector,
+        device="cpu",
         threads=args.threads,
-    )  # fmt: skip
+    )
     opened = _opened(file, job.spec, target=target, args=args)
     with opened as model, bar(f"  {target}: measuring") as tell:
         return job.measure.evaluate(model, job.data, options, tell)
