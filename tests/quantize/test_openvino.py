@@ -37,6 +37,7 @@ RECIPES = {
     "mse": {"ranges": "mse"},
     "kept": {"keep_float": ("logits", "Conv*")},
     "one scale, as it comes": {"per_channel": False, "bias_correction": False},
+    "7 bits": {"weight_bits": 7},
 }
 
 

@@ -15,6 +15,7 @@ from tiny_float import network, pictures
 from edgecv.errors import DataError, ModelFileError
 from edgecv.session import open_session
 from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of
+from edgecv.training.errors import RecipeError
 
 CALIBRATION = pictures(20)
 KINDS = {number: name for name, number in vars(TYPE).items() if isinstance(number, int)}
@@ -236,3 +237,11 @@ def test_progress_is_told_to_its_end(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (20, 20) in said
     assert said[-1][0] == said[-1][1]
+
+
+def test_weights_of_7_bits_are_not_for_tflite(tmp_path: Path) -> None:
+    source = tmp_path / "float.tflite"
+    source.write_bytes(network())
+    with pytest.raises(RecipeError, match="sums do not overflow"):
+        quantize(source, tmp_path / "o.tflite", CALIBRATION, QuantRecipe(weight_bits=7))
+    assert not (tmp_path / "o.tflite").exists()
