@@ -306,6 +306,10 @@ def _check(job: Job, args: argparse.Namespace) -> None:
             f"{job.path.name} says nothing of its task, without which no picture can be prepared "
             "for it: give --task and --decoder, or put a spec beside it"
         )
+    recipe = job.recipe
+    phones = any(s.format == "tflite" and s.precision == "int8" for s in job.steps)
+    if args.postprocess and phones and (recipe.inputs, recipe.outputs) != ("uint8", "float32"):
+        warn("MediaPipe takes INT8 files with --inputs uint8 --outputs float32 alone")
     for step in compiled:
         _check_compiler(job.path if alone else args.out / f"{job.path.stem}_int8.tflite", step)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -160,28 +160,15 @@ def fulfil(
         DataError: The calibration or the evaluation pictures are not what they should be.
         EdgeCVError: The recipe could not be carried out.
     """
-    quantize = QUANTIZERS.load(target)
+    tries = _Tries(target, source, folder, tools, QUANTIZERS.load(target))
     before = tools.evaluate(source)
     reference = terms.sample(before)
-    tries: dict[str, Made] = {}
 
     def attempt(rung: Rung, changed: QuantRecipe) -> Comparison:
-        file = folder / f"{target}-{len(tries)}{SUFFIXES[target]}"
-        if rung.trains:
-            tools.train(file, changed)
-        else:
-            tensors = tools.calibrate(changed)
-            with tools.progress(f"  {target}: {rung.name}") as report:
-                quantize(source, file, tensors, changed, report=report)
-        tries[rung.name] = Made(file, tools.evaluate(file))
-        return difference(reference, terms.sample(tries[rung.name].evaluation))
-
-    def look() -> Look:
-        step = _comparable(steps)
-        return Look(source, tries[step.rung.name].file, tools.calibrate(step.recipe)[:LOOKED_AT])
+        return difference(reference, terms.sample(tries.add(rung, changed).evaluation))
 
     def suspects(rung: Rung, step: Step) -> tuple[str, ...]:
-        return look().at_fault(rung.worst)
+        return tries.look(steps).at_fault(rung.worst)
 
     steps: list[Step] = []
     for step in climb(recipe, rungs, attempt=attempt, holds=terms.hold, suspects=suspects):
@@ -191,7 +178,7 @@ def fulfil(
     outcome = Outcome(
         target=target,
         source=source,
-        made=tries[best.rung.name],
+        made=tries.made[best.rung.name],
         before=before,
         steps=tuple(steps),
         best=best,
@@ -199,7 +186,46 @@ def fulfil(
     )
     if best.holds and not tools.inspect:
         return outcome
-    return _with_layers(outcome, look(), counted=LISTED if tools.inspect else 0)
+    return _with_layers(outcome, tries.look(steps), counted=LISTED if tools.inspect else 0)
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """The files of one target that were made so far.
+
+    Attributes:
+        target: The format.
+        source: The float32 file.
+        folder: Where they lie.
+        tools: What they are made and measured with.
+        quantize: Makes one of calibration tensors and a recipe.
+        made: They and what they are worth, by the name of their rung.
+    """
+
+    target: str
+    source: Path
+    folder: Path
+    tools: Tools
+    quantize: Callable[..., None]
+    made: dict[str, Made] = field(default_factory=dict)
+
+    def add(self, rung: Rung, recipe: QuantRecipe) -> Made:
+        """Make and measure a file by a recipe."""
+        file = self.folder / f"{self.target}-{len(self.made)}{SUFFIXES[self.target]}"
+        if rung.trains:
+            self.tools.train(file, recipe)
+        else:
+            tensors = self.tools.calibrate(recipe)
+            with self.tools.progress(f"  {self.target}: {rung.name}") as report:
+                self.quantize(self.source, file, tensors, recipe, report=report)
+        made = self.made[rung.name] = Made(file, self.tools.evaluate(file))
+        return made
+
+    def look(self, steps: Sequence[Step]) -> Look:
+        """Return what tells of the layers of the best step that can be compared."""
+        step = _comparable(steps)
+        tensors = self.tools.calibrate(step.recipe)[:LOOKED_AT]
+        return Look(self.source, self.made[step.rung.name].file, tensors)
 
 
 def _comparable(steps: Sequence[Step]) -> Step:
