@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import page
+from edgecv import htmlpage as page
+
 from .card import SECTION, interval, lost, recipe_line, verdict_lines
 from .contract import Outcome, Terms
 from .drop import DRAWS, Comparison, compare, metrics_of

@@ -15,8 +15,8 @@ import cv2
 
 import edgecv
 from edgecv.cache import write_atomic
+from edgecv.charts import chart
 from edgecv.progress import clock
-from edgecv.training.curves import chart
 from edgecv.training.data.samples import Samples
 from edgecv.training.history import OWN, Row
 from edgecv.types import Image

@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from edgecv.quantize import page
 from edgecv.quantize.card import quantization_card
 from edgecv.quantize.contract import Terms
 from edgecv.quantize.examples import Side, examples, files_of
@@ -15,6 +14,7 @@ from edgecv.quantize.pictures import bars, histogram, overlay
 from edgecv.quantize.report import Chapter, report
 from edgecv.quantize.sensitivity import LayerNoise
 
+from edgecv import htmlpage as page
 from edgecv import load
 from edgecv.datasets import Pair, read_classes
 from edgecv.evaluation import verification

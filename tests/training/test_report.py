@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow")
-from edgecv.training.curves import chart, ticks
+from edgecv.charts import chart, ticks
 from edgecv.training.data.samples import Sample, SampleList
 from edgecv.training.report import counted, flattened, write_report
 
