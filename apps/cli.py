@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import edgecv
 from edgecv.errors import EdgeCVError, UnknownNameError, unknown_name
 
-from .common import LogToPeople, UsageError
+from .messages import LogToPeople, UsageError
 
 
 class Command(NamedTuple):
@@ -40,10 +40,15 @@ COMMANDS = {
     "summary": Command("edgecv.apps.summary", "count what a network costs, layer by layer"),
     "weights": Command("edgecv.apps.weights", "take public weights into a network to train"),
     "eval": Command("edgecv.apps.eval", "measure a model's accuracy on a labelled folder"),
+    "bench": Command("edgecv.apps.bench", "measure the latency that an application gets"),
+    "advise": Command("edgecv.apps.advise", "choose the fastest way to run a model here"),
     "demo": Command("edgecv.apps.demo", "see what edgecv can do on this machine"),
     "models": Command("edgecv.apps.models", "list, show and fetch public models"),
     "info": Command("edgecv.apps.info", "show what a model file takes and gives"),
     "devices": Command("edgecv.apps.devices", "list what can run models on this machine"),
+    "doctor": Command(
+        "edgecv.apps.doctor", "find what is wrong with this machine, and say how to mend it"
+    ),
 }
 
 EPILOG = """\
@@ -84,11 +89,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be any bytes
     try:
         return _run(arguments)
+    except ImportError as error:
+        if error.name != "cv2" and "cv2" in sys.modules:
+            raise
+        print(f"edgecv: {_without_opencv()}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         _drop_stdout()
         return 141
+
+
+def _without_opencv() -> str:
+    """Return what the core says of an OpenCV that cannot be imported."""
+    try:
+        return str(edgecv.load)
+    except ImportError as error:
+        return str(error)
 
 
 def _run(arguments: list[str]) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,10 +11,11 @@ from typing import TypeVar
 
 from edgecv import zoo
 from edgecv.controls import Controls, GalleryLike
-from edgecv.errors import EdgeCVError
 from edgecv.model import Model, complete_spec, load
 from edgecv.results import Latency, Result, RunInfo
 
+from .messages import UsageError as UsageError
+from .messages import warn as warn
 from .options import spec_changes
 from .outputs import has_page
 
@@ -36,10 +35,6 @@ DEFAULTS = {
     "segmentation": "deeplabv3_mnv2_dm05_pascal_quant",
 }
 """The model of each task where none is named."""
-
-
-class UsageError(EdgeCVError):
-    """What the command line asks for makes no sense: exit code 2."""
 
 
 def open_model(args: argparse.Namespace, task: str) -> Model:
@@ -127,20 +122,6 @@ def controls_of(
     lowest = least_score(args, task)
     shown = lowest if getattr(args, "track", False) else score_of(args, task)
     return Controls(shown, lowest=lowest or 0.0, gallery=gallery)
-
-
-def warn(text: str) -> None:
-    """Say on stderr what went wrong, or what is good to know, and go on."""
-    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(f"{clear}edgecv: {text}", file=sys.stderr)
-
-
-class LogToPeople(logging.Handler):
-    """Shows what modules log as the command's own lines."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line to stderr."""
-        warn(" ".join(record.getMessage().split()))
 
 
 def with_total_run(result: AnyKind, model: Model, parts: Sequence[Result], start: float) -> AnyKind:

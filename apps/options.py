@@ -193,6 +193,14 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def seconds(text: str) -> float:
+    """Read a time: 20, 20s, 10m or 1h; in seconds."""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh]?)", text.strip())
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"wanted a time such as 20, 90s, 10m or 1h, got {text!r}")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
 def checked(read: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return the same reader, whose ValueError is shown to people."""
 

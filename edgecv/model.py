@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import numpy as np
 
 from edgecv import modelfile, rewritten, zoo
+from edgecv.advice import recall
 from edgecv.decoders import DECODERS
 from edgecv.errors import (
     DeviceError,
@@ -160,7 +161,10 @@ def load(
 
     Args:
         model: A name that `edgecv models` lists, or a .tflite, .onnx or OpenVINO .xml file.
-        device: "auto", or a name that `edgecv.devices()` lists.
+        device: "auto", or a name that `edgecv.devices()` lists. With "auto", no runtime and no
+            threads, the model runs as `edgecv advise` found best on this machine. Where nobody has
+            asked that: on an Edge TPU, else a CUDA GPU, else the CPU, by the first runtime that
+            reads the file.
         runtime: The only runtime to use; None for any that reads the file.
         threads: CPU threads; None for all the cores this process may use, four at most.
         spec: A whole spec for the file, or the fields that differ from the one it carries.
@@ -181,14 +185,43 @@ def load(
     else:
         path, found = zoo.fetch(name), zoo.spec(name)
     modelfile.check(path)
+    way = _Way(device, runtime, threads)
+    advice = recall(path) if way == _FREE else None
+    if advice is not None:
+        advised = _Way(advice.device, advice.runtime, advice.threads or None)
+        file = Path(advice.file)
+        try:
+            if file == path:
+                return _loaded(path, found, spec, score, advised)
+            return _loaded(file, None, spec, score, advised, original=path)
+        except (DeviceError, InferenceError, ModelFileError, PackageMissingError) as error:
+            log.warning("%s does not run as `edgecv advise` found best: %s", path.name, error)
+    return _loaded(path, found, spec, score, way)
+
+
+class _Way(NamedTuple):
+    """How a file is to be run."""
+
+    device: str
+    runtime: str | None
+    threads: int | None
+
+
+_FREE = _Way("auto", None, None)
+
+
+def _loaded(
+    path: Path, found: ModelSpec | None, spec: SpecLike | None, score: float | None, way: _Way,
+    *, original: Path | None = None,
+) -> Model:  # fmt: skip
     chosen = complete_spec(path, found, spec)
     if score is not None:
         chosen = chosen.with_changes(score=score)
-    opened, ran, original = _open(path, device=device, runtime=runtime, threads=threads)
+    opened, ran, source = _open(path, **way._asdict())
     try:
         return Model(
             opened.session, chosen, runtime=opened.runtime, device=opened.device,
-            fallback=opened.fallback, path=ran, original=original,
+            fallback=opened.fallback, path=ran, original=original or source,
         )  # fmt: skip
     except Exception:
         opened.session.close()

@@ -217,3 +217,10 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a model, its weights included where they lie beside it."""
+    weights = path.with_suffix(".bin")
+    beside = weights.stat().st_size if path.suffix == ".xml" and weights.is_file() else 0
+    return path.stat().st_size + beside

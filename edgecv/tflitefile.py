@@ -14,11 +14,15 @@ from typing import Any, NamedTuple
 from edgecv.errors import ModelFileError
 from edgecv.types import Quant
 
-OPERATOR_CODES, SUBGRAPHS = 1, 2  # of Model
+OPERATOR_CODES, SUBGRAPHS, BUFFERS = 1, 2, 4  # of Model
 TENSORS, INPUTS, OUTPUTS = 0, 1, 2  # of SubGraph
-NAME, QUANTIZATION = 3, 4  # of Tensor
+TYPE, BUFFER, NAME, QUANTIZATION = 1, 2, 3, 4  # of Tensor
+DATA = 0  # of Buffer
 SCALE, ZERO_POINT = 2, 3  # of QuantizationParameters
 CUSTOM_CODE = 1  # of OperatorCode
+TYPES = ("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64",
+         "int8")  # fmt: skip
+"""Element types by their number in TensorType; later ones hold no weights here."""
 
 
 class _Table(NamedTuple):
@@ -35,6 +39,16 @@ class _Table(NamedTuple):
             return None
         offset = self._read("<H", offsets + slot)
         return self.at + offset if offset else None
+
+    def number(self, number: int, kind: str) -> int:
+        """Return a field that holds an integer of a `struct` kind; 0 where it is left out."""
+        at = self.field(number)
+        return 0 if at is None else self._read(f"<{kind}", at)
+
+    def length(self, number: int) -> int:
+        """Return how many elements the vector in a field has."""
+        at = self.field(number)
+        return 0 if at is None else self._read("<I", self._follow(at))
 
     def vector(self, number: int, kind: str) -> list[int | float]:
         """Return a field that holds a vector of plain numbers of a `struct` kind."""
@@ -106,6 +120,26 @@ def quantization(path: Path) -> dict[str, Quant]:
     except (struct.error, IndexError, StopIteration) as error:
         raise _damaged(path) from error
     return {name: quant for name, quant in found.items() if quant is not None}
+
+
+def weight_bytes(path: Path) -> dict[str, int]:
+    """Return how many bytes of constants the file has of each element type.
+
+    Raises:
+        ModelFileError: The file is cut short or damaged.
+    """
+    sizes: dict[str, int] = {}
+    try:
+        model = _model(path)
+        buffers = [buffer.length(DATA) for buffer in model.tables(BUFFERS)]
+        for graph in model.tables(SUBGRAPHS):
+            for tensor in graph.tables(TENSORS):
+                kind, size = tensor.number(TYPE, "b"), buffers[tensor.number(BUFFER, "I")]
+                if size and 0 <= kind < len(TYPES):
+                    sizes[TYPES[kind]] = sizes.get(TYPES[kind], 0) + size
+    except (struct.error, IndexError) as error:
+        raise _damaged(path) from error
+    return sizes
 
 
 def _model(path: Path) -> _Table:

@@ -74,12 +74,14 @@ class Device:
         runtime: The runtime that drives it.
         description: Its name for people.
         problem: Why it cannot be used and what to do about it; empty when it can.
+        simulated: Whether this is a program in place of the device: right, and slow.
     """
 
     name: str
     runtime: str
     description: str
     problem: str = ""
+    simulated: bool = False
 
     @property
     def kind(self) -> str:

@@ -133,7 +133,12 @@ def list_devices() -> list[Device]:
         if not Path(qnn.get_qnn_htp_path()).is_file():
             return []
         return [
-            Device("npu", "qnn", f"Hexagon simulator (x86: for tests, not for speed), {package}")
+            Device(
+                "npu",
+                "qnn",
+                f"Hexagon simulator (x86: for tests, not for speed), {package}",
+                simulated=True,
+            )  # fmt: skip
         ]
     try:
         _npu()

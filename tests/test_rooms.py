@@ -114,8 +114,28 @@ def test_public_names_are_sorted_and_real() -> None:
 
 
 def test_without_opencv_the_error_names_both_lines_that_install_it() -> None:
-    code = "import sys; sys.modules['cv2'] = None; import edgecv"
+    code = "import sys; sys.modules['cv2'] = None; import edgecv; edgecv.load"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'edgecv[cv]'" in done.stderr
     assert "pip install 'edgecv[gui]'" in done.stderr
+
+
+def test_without_opencv_the_doctor_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file')"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from edgecv.apps.cli import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    doctor, detect = (
+        subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+        )
+        for words in (["doctor"], ["detect", "a.jpg"])
+    )
+    assert doctor.returncode == detect.returncode == 1
+    assert "sudo apt install libgl1 libglib2.0-0" in doctor.stdout
+    assert "`edgecv doctor` says more" in detect.stderr
+    assert "Traceback" not in detect.stderr
