@@ -96,7 +96,7 @@ def _photographs(args: argparse.Namespace) -> list[Image]:
 def field_of(args: argparse.Namespace, path: Path, spec: ModelSpec, floor: Floor) -> Field:
     """Make all candidates; those that are too large do not race."""
     field = Field(floor, args.max_drop)
-    files = [path, *_variants(args, path, spec)]
+    files = [path, *variants_of(args, path, spec)]
     with load(args.model, spec=spec, device="cpu") as reference:
         floor.refer(reference)
     for file in files:
@@ -109,7 +109,13 @@ def field_of(args: argparse.Namespace, path: Path, spec: ModelSpec, floor: Floor
     return field
 
 
-def _variants(args: argparse.Namespace, path: Path, spec: ModelSpec) -> list[Path]:
+def variants_of(args: argparse.Namespace, path: Path, spec: ModelSpec) -> list[Path]:
+    """Return the files that the command line asks to be made of a model, kept in the cache.
+
+    Raises:
+        UsageError: There is no such precision.
+        DataError: The pictures to calibrate with cannot be had.
+    """
     unknown = [name for name in args.precision if name not in PRECISIONS]
     if unknown:
         raise UsageError(f"no precision {unknown[0]!r}; there are {', '.join(PRECISIONS)}")

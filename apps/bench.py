@@ -15,14 +15,17 @@ from edgecv.bench.record import Report, write_report
 from edgecv.bench.setting import Setting, expand
 from edgecv.bench.tables import RIGHT, notes, rows, stage_rows, to_csv
 from edgecv.cache import write_atomic
+from edgecv.model import complete_spec
 from edgecv.progress import bar
 from edgecv.session import RUNTIMES
 
 from . import bench_compare, bench_live, bench_sustained
+from .advise_field import variants_of
 from .common import warn
 from .options import count, names
 from .options import seconds as duration
 from .table import columns
+from .variants import PRECISIONS
 
 EPILOG = """\
 What is timed is what an application waits for: a picture's bytes to pixels, pixels to the input
@@ -79,7 +82,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--precision", type=names, default=(), metavar="NAMES",
-        help="what to make of a float file and measure as well: some of fp32, fp16, int8, or all",
+        help="what to make of a float model and measure as well: some of fp32, fp16, int8, or all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="photographs to make int8 with (default: the demo's; for times they do)",
     )  # fmt: skip
     _add_effort(parser)
     _add_outputs(parser)
@@ -138,7 +145,18 @@ def measure(args: argparse.Namespace) -> int:
     if stopped:
         warn("interrupted: what is shown was measured until then")
         return 130
-    return 1 if any(run.error for run in report.runs) else 0
+    return 1 if failed(report) else 0
+
+
+def failed(report: Report) -> bool:
+    """Return whether a model was not measured at all, or a setting ended in mid-run.
+
+    That one of several runtimes refuses a model is told, and no failure.
+    """
+    measured = {run.setting.model for run in report.runs if run.rounds}
+    return any(
+        run.error and (run.rounds or run.setting.model not in measured) for run in report.runs
+    )
 
 
 def _measure(bench: Bench) -> None:
@@ -173,17 +191,23 @@ def give_out(report: Report, args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace) -> list[Setting]:
+    for name in args.runtime:
+        RUNTIMES[name]  # raises for a name that is no runtime's
+    if "all" in args.precision:
+        args.precision = PRECISIONS
     found: list[Setting] = []
     for model in args.models:
-        found += _settings_of(model, args)
+        named = model in zoo.names()
+        path = zoo.fetch(model) if named else _file(model)
+        modelfile.check(path)
+        spec = complete_spec(path, zoo.spec(model) if named else None, None)
+        found += _expanded(args, model, path)
+        for file in variants_of(args, path, spec) if args.precision else ():
+            found += _expanded(args, str(file), file)
     return found
 
 
-def _settings_of(model: str, args: argparse.Namespace) -> list[Setting]:
-    for name in args.runtime:
-        RUNTIMES[name]  # raises for a name that is no runtime's
-    path = zoo.fetch(model) if model in zoo.names() else _file(model)
-    modelfile.check(path)
+def _expanded(args: argparse.Namespace, model: str, path: Path) -> list[Setting]:
     return expand(model, path, kinds=args.device, runtimes=args.runtime, threads=args.threads)
 
 

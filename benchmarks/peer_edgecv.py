@@ -1,6 +1,6 @@
 """edgecv, timed on request in a process of its own, as its peers are.
 
-    python peer_edgecv.py MODEL FRAME.npy
+    python peer_edgecv.py RUNTIME MODEL FRAME.npy
 
 Reads a number of calls from each line of standard input; answers with a JSON list of milliseconds.
 """
@@ -14,9 +14,9 @@ import numpy as np
 import edgecv
 
 
-def main(name: str, frame: str) -> None:
+def main(runtime: str, name: str, frame: str) -> None:
     """Answer requests until standard input ends."""
-    model = edgecv.load(name, runtime="tflite", device="cpu", threads=1)
+    model = edgecv.load(name, runtime=runtime, device="cpu", threads=1)
     bgr = np.load(frame)
     for line in sys.stdin:
         times = []

@@ -1,6 +1,6 @@
-"""MediaPipe Tasks' object detector, timed on request; runs in an environment of its own.
+"""MediaPipe Tasks, timed on request; runs in an environment of its own.
 
-    python peer_mediapipe.py MODEL.tflite FRAME.npy
+    python peer_mediapipe.py detect|classify MODEL.tflite FRAME.npy
 
 Reads a number of calls from each line of standard input; answers with a JSON list of milliseconds.
 """
@@ -15,23 +15,32 @@ import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
 
-def main(model: str, frame: str) -> None:
+def opened(task: str, model: str) -> object:
+    """Return the function that looks at a picture."""
+    base = BaseOptions(model_asset_path=model)
+    if task == "detect":
+        options = vision.ObjectDetectorOptions(
+            base_options=base, max_results=10, score_threshold=0.4
+        )
+        return vision.ObjectDetector.create_from_options(options).detect
+    options = vision.ImageClassifierOptions(base_options=base, max_results=5)
+    return vision.ImageClassifier.create_from_options(options).classify
+
+
+def main(task: str, model: str, frame: str) -> None:
     """Answer requests until standard input ends."""
-    options = vision.ObjectDetectorOptions(
-        base_options=BaseOptions(model_asset_path=model), max_results=10, score_threshold=0.4
-    )
-    detector = vision.ObjectDetector.create_from_options(options)
+    look = opened(task, model)
     bgr = np.load(frame)
 
-    def detect() -> object:
+    def call() -> object:
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-        return detector.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb))
+        return look(mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb))
 
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):
             start = perf_counter()
-            detect()
+            call()
             times.append((perf_counter() - start) * 1e3)
         sys.stdout.write(json.dumps(times) + "\n")
         sys.stdout.flush()

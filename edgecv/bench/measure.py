@@ -101,7 +101,7 @@ def measure(
         warm = warm_up(lambda: model(image), effort.warmup_seconds)
         meter, times = EnergyMeter(), cpu_times()
         with meter:
-            timed, wall, error = passes(_pass(model, picture), effort)
+            timed, wall, error = passes(one_pass(model, picture), effort)
         share = cpu_share(times, later) if times and (later := cpu_times()) else None
         energy, note = _energy(meter, len(timed))
         found = Round(
@@ -151,7 +151,7 @@ def open_setting(setting: Setting) -> Model:
     )  # fmt: skip
 
 
-def _pass(model: Model, picture: bytes) -> Any:
+def one_pass(model: Model, picture: bytes) -> Any:
     """Return what makes one pass: from bytes to a result, with an instant between stages."""
     data = np.frombuffer(picture, np.uint8)
     preprocess, infer, decode = model.preprocess, model.infer, model.decode
