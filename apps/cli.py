@@ -59,13 +59,15 @@ examples:
   edgecv face enroll Ada ada.jpg
   edgecv models
   edgecv devices
+  edgecv doctor                                     when something does not work
 
 `edgecv COMMAND --help` explains a command. Models that are not here are fetched when they are first
 used, into ~/.cache/edgecv (EDGECV_CACHE); EDGECV_ZOO_MIRROR names a folder or address to take them
 from instead.
 
 exit codes: 0 done; 1 something went wrong, and stderr says what; 2 the command line is wrong;
-3 the accuracy contract of `edgecv quantize` is broken, and no model was written;
+3 the accuracy contract of `edgecv quantize` is broken, and no model was written, or
+`edgecv bench compare` found something slower;
 130 interrupted (Ctrl-C); 141 the reader of the output went away; 143 terminated (SIGTERM).
 """
 

@@ -131,8 +131,8 @@ def mediapipe_contest(task: str, name: str, frame: Path, folder: Path, limit: fl
 def model_api_contest(frame: Path, folder: Path) -> Contest:
     """Return the contest against OpenVINO Model API on an IR that both read."""
     subprocess.run(
-        [sys.executable, "-m", "edgecv.apps.cli", "convert", FLOAT, "--to", "openvino", "--fit", "stretch", "--out",
-         folder],
+        [sys.executable, "-m", "edgecv.apps.cli", "convert", FLOAT, "--to", "openvino",
+         "--fit", "stretch", "--out", folder],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     model = folder / f"{FLOAT}_fp32.xml"
