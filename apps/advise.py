@@ -180,8 +180,10 @@ def _to_json(
     chosen: Advice | None, places: Sequence[Place], reasons: Mapping[Setting, str]
 ) -> dict[str, Any]:
     times = {place.setting: place.time_ms for place in places if place.times_ms}
+    faults = {place.setting: place.fault for place in places}
     candidates = [
-        {**asdict(setting), "p90_ms": times.get(setting), "why": why}
+        {**asdict(setting), "p90_ms": times.get(setting), "fault": faults.get(setting, why),
+         "why": why}
         for setting, why in reasons.items()
-    ]
+    ]  # fmt: skip
     return {"advice": asdict(chosen) if chosen else None, "candidates": candidates}
