@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from edgecv import zoo
 from edgecv.controls import Controls, GalleryLike
+from edgecv.errors import DownloadError
 from edgecv.model import Model, complete_spec, load
 from edgecv.results import Latency, Result, RunInfo
 
@@ -36,6 +37,9 @@ DEFAULTS = {
 }
 """The model of each task where none is named."""
 
+BUNDLED = {"detection": "edgecv-detect"}
+"""The model that ships with the package and stands in where that one cannot be had."""
+
 
 def open_model(args: argparse.Namespace, task: str) -> Model:
     """Open the model that the command line names, or the task's own, with what it says of it.
@@ -44,7 +48,7 @@ def open_model(args: argparse.Namespace, task: str) -> Model:
         UsageError: The model is for another task.
         EdgeCVError: It could not be opened.
     """
-    name = args.model or DEFAULTS[task]
+    name = args.model or default_model(task)
     _check_listed(name, task)
     model = load(
         name,
@@ -55,6 +59,24 @@ def open_model(args: argparse.Namespace, task: str) -> Model:
         score=least_score(args, task),
     )
     return _for_task(model, task)
+
+
+def default_model(task: str) -> str:
+    """Return the name of a task's own model, or of what stands in for it without a network.
+
+    Raises:
+        DownloadError: It cannot be fetched, and nothing stands in.
+    """
+    name = DEFAULTS[task]
+    try:
+        zoo.fetch(name)
+    except DownloadError as error:
+        if task not in BUNDLED:
+            raise
+        stand_in = zoo.entry(BUNDLED[task])
+        warn(f"{error}. {stand_in.name} ships with edgecv and is used: {stand_in.figure}")
+        return stand_in.name
+    return name
 
 
 def open_second(args: argparse.Namespace, name: str, task: str) -> Model:
@@ -92,7 +114,7 @@ def score_of(args: argparse.Namespace, task: str) -> float:
     """Return the score from which on results are shown: the one given, or the model's own."""
     if args.score is not None:
         return float(args.score)
-    name = args.model or DEFAULTS[task]
+    name = args.model or default_model(task)
     listed = name in zoo.names()
     path, found = (zoo.fetch(name), zoo.spec(name)) if listed else (Path(name), None)
     return complete_spec(path, found, spec_changes(args, task) or None).score

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,13 +23,14 @@ from edgecv.results import Detections, Faces, Result, RunInfo
 from edgecv.sinks.images import write_image
 from edgecv.types import FloatArray, Image
 
+from .common import DEFAULTS, default_model, warn
 from .demo_live import Scenes, Tour, run_live
 from .options import count, web_address
 
-DETECTOR = "ssd_mobilenet_v1_coco_int8"
-POSE = "movenet_lightning_int8"
-FACE_DETECTOR = "yunet_n_320"
-FACE_EMBEDDER = "mobilefacenet_int8"
+DETECTOR, POSE, FACES, EMBEDDER = "detection", "pose", "face_detection", "face_embedding"
+"""The models of the demo, by their tasks."""
+NEEDS = {"detect": (DETECTOR,), "pose": (DETECTOR, POSE), "face": (FACES, EMBEDDER)}
+"""The models that a part of the demo needs."""
 TIMED_CALLS = 15
 
 
@@ -70,22 +70,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the three tasks; write annotated PNGs and results.json; print the table."""
     photos = photographs()
-    try:
-        models = {name: edgecv.load(name, device=args.device) for name in names()}
-    except DownloadError as error:
-        raise DownloadError(
-            f"the demo needs the models {', '.join(names())}, and {error}"
-        ) from error
+    models = opened(args.device)
     if args.live:
         return live(models, photos, args)
     results: dict[str, dict[str, Any]] = {}
-    for task, found in (
-        ("detect", detect(models, photos)),
-        ("pose", pose(models, photos)),
-        ("face", face(models, photos)),
-    ):
-        for name, (image, result) in found.items():
-            file = f"{task}_{name}.png"
+    parts = {"detect": detect, "pose": pose, "face": face}
+    for part, needs in NEEDS.items():
+        if not models.keys() >= set(needs):
+            continue
+        for name, (image, result) in parts[part](models, photos).items():
+            file = f"{part}_{name}.png"
             write_image(args.out / file, result.draw(image))
             results[file] = {"source": name, **result.to_dict()}
     rows = table(models, photos)
@@ -96,20 +90,44 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def opened(device: str) -> dict[str, Model]:
+    """Open the demo's models by their tasks; what cannot be had is told and left out.
+
+    Raises:
+        DownloadError: None can be had.
+    """
+    models: dict[str, Model] = {}
+    missing: list[str] = []
+    for task in (DETECTOR, POSE, FACES, EMBEDDER):
+        try:
+            models[task] = edgecv.load(default_model(task), device=device)
+        except DownloadError as error:
+            missing.append(DEFAULTS[task])
+            reason = error
+    if not models:
+        raise DownloadError(f"the demo needs {', '.join(missing)}, and {reason}") from reason
+    left_out = [part for part, needs in NEEDS.items() if not models.keys() >= set(needs)]
+    if left_out:
+        warn(f"left out, for want of {', '.join(missing)}: {', '.join(left_out)}. {reason}")
+    return models
+
+
 def live(models: dict[str, Model], photos: dict[str, Image], args: argparse.Namespace) -> int:
-    """Run the three tasks on a moving picture of the photographs, until it is ended."""
+    """Run the three tasks on a moving picture of the photographs, until it is ended.
+
+    Raises:
+        DownloadError: A model could not be had.
+    """
+    if len(models) < len({task for needs in NEEDS.values() for task in needs}):
+        raise DownloadError("the live demo needs all of its models: see `edgecv models pull`")
     hopper = photos["grace_hopper"]
-    known = embed_faces(hopper, faces_of(models, hopper), models[FACE_EMBEDDER])[:1]
-    same = models[FACE_EMBEDDER].spec.score
-    scenes = Scenes([models[name] for name in names()], known, "Grace Hopper", threshold=same)
+    known = embed_faces(hopper, faces_of(models, hopper), models[EMBEDDER])[:1]
+    same = models[EMBEDDER].spec.score
+    used = [models[task] for task in (DETECTOR, POSE, FACES, EMBEDDER)]
+    scenes = Scenes(used, known, "Grace Hopper", threshold=same)
     chosen = {name: photos[name] for name in ("astronaut", "grace_hopper", "coffee", "chelsea")}
     tour = Tour(chosen, args.seconds)
     return run_live(tour, scenes, web=args.web, max_frames=args.max_frames)
-
-
-def names() -> tuple[str, ...]:
-    """Return the models of the demo."""
-    return DETECTOR, POSE, FACE_DETECTOR, FACE_EMBEDDER
 
 
 def photographs() -> dict[str, Image]:
@@ -162,7 +180,7 @@ def person(detector: Model, image: Image) -> Region | None:
 def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
     """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else."""
     hopper, astronaut = photos["grace_hopper"], photos["astronaut"]
-    known = embed_faces(hopper, faces_of(models, hopper), models[FACE_EMBEDDER])[:1]
+    known = embed_faces(hopper, faces_of(models, hopper), models[EMBEDDER])[:1]
     small = cv2.resize(hopper, None, fx=0.4, fy=0.4)
     pictures: dict[str, Image] = {
         "mirrored": np.ascontiguousarray(hopper[:, ::-1]),
@@ -176,16 +194,17 @@ def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
 def named(models: dict[str, Model], image: Image, known: FloatArray) -> Faces:
     """Return the faces of a picture with Grace Hopper's name where she is."""
     faces = faces_of(models, image)
-    embeddings = embed_faces(image, faces, models[FACE_EMBEDDER])
-    same = models[FACE_EMBEDDER].spec.score
+    embeddings = embed_faces(image, faces, models[EMBEDDER])
+    same = models[EMBEDDER].spec.score
     return with_identity(faces, embeddings, known, ["Grace Hopper"], threshold=same)
 
 
 def faces_of(models: dict[str, Model], image: Image) -> Faces:
     """Return the faces of a picture."""
-    found = models[FACE_DETECTOR](image)
+    found = models[FACES](image)
     if not isinstance(found, Faces):
-        raise TypeError(f"{FACE_DETECTOR} gave {type(found).__name__}, wanted Faces")
+        name = models[FACES].spec.name
+        raise TypeError(f"{name} gave {type(found).__name__}, wanted Faces")
     return found
 
 
@@ -199,19 +218,14 @@ def tilted(image: Image, degrees: float) -> Image:
 def table(models: dict[str, Model], photos: dict[str, Image]) -> list[Row]:
     """Time every model on the photograph of Grace Hopper."""
     image = photos["grace_hopper"]
-    tasks: dict[str, tuple[str, Callable[[], Result]]] = {
-        "detection": (DETECTOR, lambda: models[DETECTOR](image)),
-        "pose": (POSE, lambda: models[POSE](image)),
-        "face detection": (FACE_DETECTOR, lambda: models[FACE_DETECTOR](image)),
-        "face embedding": (FACE_EMBEDDER, lambda: models[FACE_EMBEDDER](image)),
-    }
     rows = []
-    for task, (name, call) in tasks.items():
-        call()
-        runs = [ran(call()) for _ in range(TIMED_CALLS)]
+    for task, model in models.items():
+        model(image)
+        runs = [ran(model(image)) for _ in range(TIMED_CALLS)]
         stages = zip(*(run.latency_ms for run in runs), strict=True)
         medians = [round(statistics.median(stage), 3) for stage in stages]
-        rows.append(Row(task, name, runs[0].runtime, runs[0].device, *medians))
+        name = task.replace("_", " ")
+        rows.append(Row(name, model.spec.name, runs[0].runtime, runs[0].device, *medians))
     return rows
 
 

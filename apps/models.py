@@ -1,4 +1,4 @@
-"""`edgecv models`: the public models that go by a name."""
+"""`edgecv models`: the models that go by a name, public ones and those that ship with us."""
 
 from __future__ import annotations
 
@@ -54,9 +54,11 @@ def list_models(args: argparse.Namespace) -> int:
     for name in zoo.names(args.task):
         entry = zoo.entry(name)
         here = "yes" if all(is_here(file) for file in entry.files) else "no"
+        here = "ships with edgecv" if entry.bundled else here
         license_ = str(entry.spec.get("license", ""))
-        rows.append((name, entry.task, license_, f"{entry.size / 1e6:.1f}", here))
-    print(columns([("name", "task", "licence", "MB", "here"), *rows], right=[3]))
+        size = f"{entry.size / 1e6:.1f}"
+        rows.append((name, entry.task, license_, size, entry.figure or "-", here))
+    print(columns([("name", "task", "licence", "MB", "measured", "here"), *rows], right=[3]))
     return 0
 
 
@@ -66,8 +68,11 @@ def show_model(args: argparse.Namespace) -> int:
     lines = [f"{entry.name}: {entry.task}, {entry.spec.get('license', 'licence unknown')}"]
     for file in entry.files:
         where = str(local_path(file)) if is_here(file) else "not here"
-        lines += [f"\n{file.file}  {file.bytes} bytes  {where}", f"  from   {file.url}"]
+        origin = "this package" if file.bundled else file.url
+        lines += [f"\n{file.file}  {file.bytes} bytes  {where}", f"  from   {origin}"]
         lines.append(f"  sha256 {file.sha256}")
+    if entry.figure:
+        lines.append(f"\nmeasured by us: {entry.figure}")
     if entry.edgetpu_twin:
         lines.append(f"\ncompiled for the Edge TPU: {entry.edgetpu_twin}")
     if entry.int8_rewrite:

@@ -345,7 +345,7 @@ class Loop:
 
     def _card(self) -> dict[str, Any]:
         return {
-            "recipe": self.recipe.to_dict(),
+            "recipe": without_folders(self.recipe.to_dict()),
             "figures": history.figures(self.standing.rows[-1]),
             "epoch": self.standing.epoch,
             "samples": {"train": len(self.task.train), "val": len(self.task.val)},
@@ -364,6 +364,18 @@ class Loop:
             "seed": self.recipe.run.seed,
             "time": report.duration(standing.rows),
         }
+
+
+def without_folders(values: Any) -> Any:
+    """Return JSON values with the names alone of what they name by absolute paths.
+
+    What a model carries goes to others; where its maker kept the data does not.
+    """
+    if isinstance(values, dict):
+        return {key: without_folders(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [without_folders(value) for value in values]
+    return Path(values).name if isinstance(values, str) and Path(values).is_absolute() else values
 
 
 def order(recipe: Recipe, count: int, who: Machines) -> Schedule:

@@ -1,4 +1,7 @@
-"""The list of public models: files with checksums, licence and spec, as data in `manifest.json`."""
+"""The list of models: files with checksums, licence and spec, as data in JSON.
+
+The public ones are in `manifest.json`, those that ship with the package in `edgecv/assets`.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,18 @@ from typing import Any, NamedTuple
 
 from edgecv.errors import UnknownNameError, unknown_name
 
+ASSETS = Path(__file__).parent.parent / "assets"
+"""The folder of the models that ship with the package."""
+
+_MORE = ("edgetpu_twin", "int8_rewrite", "figure")
+
 
 class File(NamedTuple):
     """One file of a model.
 
     Attributes:
         file: Its name.
-        url: Where it is published, at a pinned version.
+        url: Where it is published, at a pinned version; empty where it ships with the package.
         sha256: Its checksum, 64 hexadecimal digits.
         bytes: Its size.
     """
@@ -24,6 +32,11 @@ class File(NamedTuple):
     url: str
     sha256: str
     bytes: int
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it ships with the package."""
+        return not self.url
 
 
 class Entry(NamedTuple):
@@ -36,6 +49,7 @@ class Entry(NamedTuple):
         edgetpu_twin: Name of the same model compiled for the Edge TPU; empty for none.
         int8_rewrite: Whether CPUs run it rewritten to int8: only where figures of merit, or the
             agreement of the best class with a better model's, stayed what they were.
+        figure: What it reached on our own pictures (README, "Models"); empty where nobody measured.
     """
 
     name: str
@@ -43,6 +57,12 @@ class Entry(NamedTuple):
     spec: dict[str, Any]
     edgetpu_twin: str = ""
     int8_rewrite: bool = False
+    figure: str = ""
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it ships with the package."""
+        return all(file.bundled for file in self.files)
 
     @property
     def size(self) -> int:
@@ -62,15 +82,18 @@ class Entry(NamedTuple):
         return next((file for file in self.files[1:] if file.file == named), None)
 
 
+LISTS = (Path(__file__).with_name("manifest.json"), ASSETS / "assets.json")
+
+
 @lru_cache(maxsize=1)
 def table() -> dict[str, Entry]:
     """Return all models by name."""
-    text = Path(__file__).with_name("manifest.json").read_text(encoding="utf-8")
     found = {}
-    for model in json.loads(text)["models"]:
-        files = tuple(File(**file) for file in model["files"])
-        more = {key: model[key] for key in ("edgetpu_twin", "int8_rewrite") if key in model}
-        found[model["name"]] = Entry(model["name"], files, model["spec"], **more)
+    for path in LISTS:
+        for model in json.loads(path.read_text(encoding="utf-8"))["models"]:
+            files = tuple(File(**file) for file in model["files"])
+            more = {key: model[key] for key in _MORE if key in model}
+            found[model["name"]] = Entry(model["name"], files, model["spec"], **more)
     return found
 
 

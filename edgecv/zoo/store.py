@@ -10,7 +10,7 @@ from urllib.parse import quote
 from edgecv.cache import cache_dir
 from edgecv.errors import DownloadError
 from edgecv.zoo.checksums import matches
-from edgecv.zoo.manifest import File, entry
+from edgecv.zoo.manifest import ASSETS, File, entry
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ def fetch_file(file: File, *, timeout: float = TIMEOUT) -> Path:
     if here is not None:
         return here
     mirror = os.environ.get(MIRROR, "")
+    if file.bundled:
+        raise DownloadError(f"{local_path(file)} is gone or damaged: install edgecv again")
     if folder := mirror_folder():
         what = f"has no {file.file}" if folder.is_dir() else "is no folder"
         raise DownloadError(
@@ -74,7 +76,7 @@ def find(file: File) -> Path | None:
         return None
     if matches(path, file):
         return path
-    if mirror_folder():
+    if mirror_folder() and not file.bundled:
         raise DownloadError(
             f"{path} is not the file that the list names: {file.bytes} bytes with the SHA-256 "
             f"{file.sha256} are wanted. Replace it, or unset {MIRROR}"
@@ -90,7 +92,12 @@ def is_here(file: File) -> bool:
 
 
 def local_path(file: File) -> Path:
-    """Return where a file lies, or would: in the mirror folder or, without one, in the cache."""
+    """Return where a file lies, or would: in the mirror folder or, without one, in the cache.
+
+    What ships with the package lies there.
+    """
+    if file.bundled:
+        return ASSETS / file.file
     return (mirror_folder() or cache_dir() / "models") / file.file
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from edgecv import zoo
 from edgecv.decoders import DECODERS
 from edgecv.errors import UnknownNameError
-from edgecv.modelfile import SUFFIXES
+from edgecv.modelfile import SUFFIXES, embedded_card, embedded_spec
 from edgecv.spec import TASKS, ModelSpec
+from edgecv.zoo.manifest import ASSETS, entry
 from edgecv.zoo.store import fetch
 
+BUNDLED = pytest.mark.parametrize("name", [n for n in zoo.names() if zoo.entry(n).bundled])
+MOST_BYTES = 12_000_000
 ALL = pytest.mark.parametrize("name", zoo.names())
 
 
@@ -19,7 +23,7 @@ def test_every_file_has_a_pinned_address_a_checksum_and_a_size(name) -> None:
     files = zoo.entry(name).files
     assert files[0].file.endswith(SUFFIXES)
     for file in files:
-        assert file.url.startswith("https://")
+        assert file.bundled or file.url.startswith("https://")
         assert not re.search(r"/(main|master|HEAD|latest)/", file.url)
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert file.bytes > 0
@@ -96,7 +100,39 @@ def test_an_unknown_name_names_the_nearest(name, said) -> None:
         zoo.entry(name)
 
 
+@BUNDLED
+def test_what_ships_is_whole_and_says_what_the_list_says(name, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("EDGECV_ZOO_MIRROR", str(tmp_path))  # which has nothing
+    path = fetch(name)
+    assert path.parent == ASSETS
+    embedded = embedded_spec(path)
+    assert embedded is not None
+    assert embedded.to_dict() == zoo.spec(name).to_dict()
+    assert embedded.license == "Apache-2.0"
+
+
+@BUNDLED
+def test_what_ships_has_a_card_with_its_checksum_and_verdict(name) -> None:
+    found = entry(name)
+    text = (ASSETS / f"{name}.md").read_text(encoding="utf-8")
+    assert found.files[0].sha256 in text
+    for part in ("Licence", "Data", "Made by", "INT8:", "Use and limits"):
+        assert part in text
+    card = embedded_card(ASSETS / found.files[0].file)
+    assert card["quantization"]["held"]
+    assert not re.findall(r'"/[^"]*"', json.dumps(card)), "folders of the maker's machine"
+
+
+def test_what_ships_is_small() -> None:
+    sizes = [e.size for e in map(entry, zoo.names()) if e.bundled]
+    assert sizes
+    assert sum(sizes) <= MOST_BYTES
+    assert {file.stem for file in ASSETS.glob("*.tflite")} == {
+        name for name in zoo.names() if entry(name).bundled
+    }
+
+
 @pytest.mark.zoo
 @ALL
 def test_every_file_of_the_mirror_is_what_the_list_says(name, zoo) -> None:
-    assert fetch(name).parent == zoo
+    assert fetch(name).parent == (ASSETS if entry(name).bundled else zoo)
