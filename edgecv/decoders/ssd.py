@@ -42,7 +42,9 @@ def decode(  # noqa: PLR0913 - the options of one family of models
     anchor alone counts, as in TFLite's fast `Detection_PostProcess`.
 
     Args:
-        outputs: "boxes" and "scores".
+        outputs: "boxes", "scores" and, of a detector of faces, "landmarks" (1, N, 2 K): offsets
+            from the anchor's centre, x then y, in the unit of the box's centre (Deng et al.,
+            "RetinaFace: Single-stage Dense Face Localisation in the Wild", 2019).
         spec: Its score is the threshold.
         placement: Where the input lies in the frame.
         anchors: Keyword arguments of `edgecv.boxes.ssd_anchors`.
@@ -75,7 +77,20 @@ def decode(  # noqa: PLR0913 - the options of one family of models
     chosen = nms(
         xyxy, scores, overlap=overlap, class_ids=class_ids if class_wise else None, limit=limit
     )
-    return objects(xyxy[chosen], scores[chosen], class_ids[chosen], spec=spec, placement=placement)
+    points = None
+    if "landmarks" in outputs:
+        given = outputs["landmarks"].reshape(len(offsets), -1, 2)[rows[chosen]]
+        points = _points(given, priors[rows[chosen]], variances[0])
+        points *= np.array([width, height], np.float32)
+    return objects(
+        xyxy[chosen], scores[chosen], class_ids[chosen],
+        spec=spec, placement=placement, landmarks=points,
+    )  # fmt: skip
+
+
+def _points(offsets: Array, anchors: FloatArray, variance: float) -> FloatArray:
+    out: FloatArray = anchors[:, None, :2] + offsets * np.float32(variance) * anchors[:, None, 2:]
+    return out
 
 
 def _anchors(spec: ModelSpec, placement: Placement, options: Mapping[str, Any]) -> FloatArray:

@@ -42,7 +42,7 @@ class Level(NamedTuple):
     anchors: int
 
 
-def ssd(
+def ssd(  # noqa: PLR0913 - the parts of one head
     backbone: keras.Model,
     *,
     classes: int,
@@ -50,9 +50,10 @@ def ssd(
     lite: bool = True,
     pyramid: bool = False,
     background: bool = True,
+    points: int = 0,
     momentum: float = 0.99,
 ) -> keras.Model:
-    """Build an SSD on a backbone: offsets and class scores of every anchor.
+    """Build an SSD on a backbone: offsets and class scores of every anchor, and points of faces.
 
     Source: Liu et al., "SSD: Single Shot MultiBox Detector", 2016; lite: Sandler et al.,
     "MobileNetV2", 2018, section 6.2; pyramid: Lin et al., "Feature Pyramid Networks", 2017.
@@ -65,11 +66,14 @@ def ssd(
         pyramid: Whether deep maps are added to the shallow ones before boxes are told from them.
         background: Whether the first score is the background's, for a softmax; without, each class
             has a sigmoid of its own.
+        points: Landmarks of what is found, such as the 5 of a face; 0 for none. Source: Deng et
+            al., "RetinaFace: Single-stage Dense Face Localisation in the Wild", 2019.
         momentum: Of the new layers' batch norm.
 
     Returns:
         A model with the outputs "boxes", float32 (B, N, 4): y, x, height, width of the offsets,
-        and "scores", logits float32 (B, N, classes, one more with a background).
+        "scores", logits float32 (B, N, classes, one more with a background), and with points
+        "landmarks", float32 (B, N, 2 * points): x, y of each point's offset.
 
     Raises:
         ValueError: The input's size is open, the anchors are of no such kind, or the backbone lacks
@@ -89,6 +93,12 @@ def ssd(
         "boxes": layers.Concatenate(axis=1, name="boxes")(boxes),
         "scores": layers.Concatenate(axis=1, name="scores")(scores),
     }
+    if points:
+        told = [
+            _told(x, 2 * points, level, f"landmarks{i}", build, 0.0)
+            for i, (x, level) in enumerate(maps)
+        ]
+        outputs["landmarks"] = layers.Concatenate(axis=1, name="landmarks")(told)
     wanted, made = len(ssd_anchors(size, **frozen(anchors))), outputs["boxes"].shape[1]
     if wanted != made:
         raise ValueError(
@@ -104,6 +114,7 @@ def ssd_spec(
     labels: Sequence[str],
     anchors: Mapping[str, Any],
     background: bool = True,
+    keypoints: Sequence[str] = (),
     score: float = 0.4,
     overlap: float = 0.6,
 ) -> ModelSpec:
@@ -114,16 +125,18 @@ def ssd_spec(
         labels: Class names, without the background.
         anchors: What `ssd` was given.
         background: What `ssd` was given.
+        keypoints: Names of the landmarks: the model finds faces, and has no labels; empty for none.
         score: Detections below this score are left out.
         overlap: Of two boxes of a class with a greater IoU only the better is kept.
     """
     return ModelSpec(
         name=name,
-        task="detection",
+        task="face_detection" if keypoints else "detection",
         decoder="ssd",
         input=InputSpec(color="rgb", mean=(127.5,) * 3, std=(127.5,) * 3),
-        outputs={"boxes": "boxes", "scores": "scores"},
-        labels=tuple(labels),
+        outputs={name: name for name in ("boxes", "scores", *(["landmarks"] if keypoints else []))},
+        labels=() if keypoints else tuple(labels),
+        keypoints=tuple(keypoints),
         score=score,
         options={
             "anchors": frozen(anchors),

@@ -19,6 +19,7 @@ def multibox(
     least: int = 3,
     box_weight: float = 1.0,
     smoothing: float = 0.0,
+    point_weight: float = 0.5,
 ) -> Tensor:
     """Return SSD's loss, float32 (): cross-entropy of the classes and smooth L1 of the boxes.
 
@@ -35,6 +36,8 @@ def multibox(
         least: So many of them count on a picture without any box.
         box_weight: The weight of the boxes' part.
         smoothing: The share of a class that is spread over all, 0..1 (label smoothing).
+        point_weight: The weight of the landmarks' part, where the network has them: smooth L1 of
+            those that are "known" in the targets.
     """
     classes = ops.cast(targets["classes"], "int32")
     positive = ops.cast(classes > 0, "float32")
@@ -43,7 +46,8 @@ def multibox(
     hard = _hardest(ops.stop_gradient(wrong), positive, free, negatives, least)
     count = ops.maximum(ops.sum(positive), 1.0)
     boxes = ops.sum(_box_loss(targets["boxes"], outputs["boxes"]) * positive)
-    return (ops.sum(wrong * (positive + hard)) + box_weight * boxes) / count
+    points = point_weight * _point_loss(targets, outputs)
+    return (ops.sum(wrong * (positive + hard)) + box_weight * boxes + points) / count
 
 
 def focal(
@@ -53,6 +57,7 @@ def focal(
     gamma: float = 2.0,
     alpha: float = 0.25,
     box_weight: float = 1.0,
+    point_weight: float = 0.5,
 ) -> Tensor:
     """Return RetinaNet's loss, float32 (): focal of every class of its own, smooth L1 of the boxes.
 
@@ -65,6 +70,7 @@ def focal(
         gamma: How much less easy anchors count; 0 for the cross-entropy.
         alpha: The weight of an object; 1 - alpha is that of no object.
         box_weight: The weight of the boxes' part.
+        point_weight: As for `multibox`.
     """
     classes = ops.cast(targets["classes"], "int32")
     logits = ops.cast(outputs["scores"], "float32")
@@ -78,7 +84,8 @@ def focal(
     counted = ops.cast(classes >= 0, "float32")
     count = ops.maximum(ops.sum(positive), 1.0)
     boxes = ops.sum(_box_loss(targets["boxes"], outputs["boxes"]) * positive)
-    return (ops.sum(wrong * counted) + box_weight * boxes) / count
+    points = point_weight * _point_loss(targets, outputs)
+    return (ops.sum(wrong * counted) + box_weight * boxes + points) / count
 
 
 BOX_LOSSES: dict[str, Callable[..., Tensor]] = {"multibox": multibox, "focal": focal}
@@ -108,5 +115,16 @@ def _hardest(wrong: Tensor, positive: Tensor, free: Tensor, ratio: float, least:
 
 def _box_loss(truth: Tensor, offsets: Tensor) -> Tensor:
     """Return the sum of smooth L1 over the four numbers: (B, N). Girshick 2015, equation 3."""
-    off = ops.abs(ops.cast(offsets, "float32") - truth)
-    return ops.sum(ops.where(off < 1, 0.5 * ops.square(off), off - 0.5), axis=-1)
+    return ops.sum(_smooth_l1(truth, offsets), axis=-1)
+
+
+def _point_loss(targets: Tensors, outputs: Tensors) -> Tensor:
+    """Return the sum of smooth L1 over all known coordinates of landmarks; 0 without any."""
+    if "landmarks" not in outputs:
+        return ops.zeros(())
+    return ops.sum(_smooth_l1(targets["landmarks"], outputs["landmarks"]) * targets["known"])
+
+
+def _smooth_l1(truth: Tensor, given: Tensor) -> Tensor:
+    off = ops.abs(ops.cast(given, "float32") - truth)
+    return ops.where(off < 1, 0.5 * ops.square(off), off - 0.5)

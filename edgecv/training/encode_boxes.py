@@ -70,6 +70,22 @@ def xyxy_to_ssd(
     return np.concatenate((shift, growth), axis=1).astype(np.float32)
 
 
+def points_to_ssd(points: FloatArray, anchors: FloatArray, variance: float = 0.1) -> FloatArray:
+    """Turn landmarks, one set for each anchor, into offsets: what `decoders.ssd` turns back.
+
+    Args:
+        points: float32 (N, K, 2), x then y.
+        anchors: float32 (N, 4), cxcywh, in the same unit.
+        variance: What the offsets are divided by.
+
+    Returns:
+        float32 (N, 2 K).
+    """
+    shift = (points - anchors[:, None, :2]) / anchors[:, None, 2:] / np.float32(variance)
+    out: FloatArray = shift.reshape(len(points), -1).astype(np.float32)
+    return out
+
+
 def encode_boxes(
     boxes: FloatArray,
     classes: IntArray,
@@ -107,6 +123,35 @@ def encode_boxes(
     return offsets, labels
 
 
+def encode_points(
+    sample: Sample, labels: Array, boxes: FloatArray, anchors: FloatArray, variance: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the offsets of landmarks that the anchors of one picture should give.
+
+    Args:
+        sample: Its keypoints, pixels of its picture, row by row with `boxes`.
+        labels: int32 (N,), what `encode_boxes` gave: anchors from 1 on answer for a box.
+        boxes: float32 (M, 4), xyxy, as parts of the input's sides.
+        anchors: float32 (N, 4), cxcywh, 0..1.
+        variance: As for `points_to_ssd`.
+
+    Returns:
+        float32 (N, 2 K) offsets, 0 where nothing is known; float32 (N, 2 K), 1 where it is.
+    """
+    count = sample.keypoints.shape[1]
+    offsets = np.zeros((len(anchors), 2 * count), np.float32)
+    known = np.zeros_like(offsets)
+    taken = np.flatnonzero(labels > 0)
+    if len(taken) and len(sample.keypoints):
+        best = iou(cxcywh_to_xyxy(anchors[taken]), boxes).argmax(axis=1)
+        height, width = sample.image.shape[:2]
+        points = sample.keypoints[best]
+        parts = points[..., :2] / np.array([width, height], np.float32)
+        offsets[taken] = points_to_ssd(parts, anchors[taken], variance)
+        known[taken] = np.repeat(points[..., 2] > 0, 2, axis=1)
+    return offsets * known, known
+
+
 def ssd_encoder(
     spec: ModelSpec, size: Size, *, overlap: float = 0.5
 ) -> Callable[[Sequence[Sample]], dict[str, Array]]:
@@ -119,7 +164,9 @@ def ssd_encoder(
 
     Returns:
         A function that turns B samples into ``{"boxes": float32 (B, N, 4), "classes": int32
-        (B, N)}``, as `encode_boxes` gives them. Boxes of less than a pixel count for nothing.
+        (B, N)}``, as `encode_boxes` gives them, and for a spec with keypoints "landmarks" and
+        "known", float32 (B, N, 2 K), as `encode_points` does. Boxes of less than a pixel count for
+        nothing.
     """
     options = dict(spec.options)
     anchors = ssd_anchors(size, **dict(options.get("anchors", {})))
@@ -128,18 +175,21 @@ def ssd_encoder(
     sides = np.array([size.width, size.height] * 2, np.float32)
 
     def encode(samples: Sequence[Sample]) -> dict[str, Array]:
-        rows = []
+        made: dict[str, list[Array]] = {}
         for sample in samples:
             check_size(sample, size)
             classes = np.where(_visible(sample.boxes), sample.classes, -1)
             boxes = np.asarray(sample.boxes / sides, np.float32)
-            rows.append(
-                encode_boxes(
-                    boxes, classes, anchors, overlap=overlap, order=order, variances=(x, y)
-                )
+            offsets, labels = encode_boxes(
+                boxes, classes, anchors, overlap=overlap, order=order, variances=(x, y)
             )
-        offsets, labels = zip(*rows, strict=True)
-        return {"boxes": np.stack(offsets), "classes": np.stack(labels)}
+            found: dict[str, Array] = {"boxes": offsets, "classes": labels}
+            if spec.keypoints:
+                landmarks, known = encode_points(sample, labels, boxes, anchors, x)
+                found |= {"landmarks": landmarks, "known": known}
+            for name, values in found.items():
+                made.setdefault(name, []).append(values)
+        return {name: np.stack(values) for name, values in made.items()}
 
     return encode
 

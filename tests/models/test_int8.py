@@ -87,6 +87,7 @@ ANCHORS = {"layers": 3}
 HEADS = {
     "ssd": lambda: ssd(backbone(), classes=3, anchors=ANCHORS),
     "ssd with a pyramid": lambda: ssd(backbone(), classes=3, anchors=ANCHORS, pyramid=True),
+    "ssd of faces": lambda: ssd(backbone(), classes=1, anchors=ANCHORS, points=5),
     "heatmaps": lambda: heatmap_pose(backbone()),
     "proposals": lambda: ppn(backbone(), window=5),
     "unet": lambda: unet(backbone(), classes=3, stride=4),

@@ -7,8 +7,10 @@ import keras
 from edgecv.boxes import ssd_anchors
 from edgecv.decoders.ssd import decode
 from edgecv.image import Placement
+from edgecv.labels import FACE_5
 from edgecv.models import build
 from edgecv.models.ssd import ssd, ssd_spec
+from edgecv.results import Faces
 from edgecv.spec import ModelSpec
 from edgecv.training.box_losses import BACKGROUND, BOX_LOSSES
 from edgecv.training.data.samples import Sample
@@ -109,6 +111,21 @@ def test_the_spec_survives_json_and_reads_the_outputs(background):
     outputs = {k: keras.ops.convert_to_numpy(v) for k, v in model(np.zeros((1, 96, 96, 3))).items()}
     placement = Placement(1.0, 1.0, 0.0, 0.0, Size(96, 96), Size(96, 96))
     assert len(decode(outputs, spec, placement, **spec.options)) > 0
+
+
+def test_a_detector_of_faces_has_points_and_its_spec_reads_them():
+    anchors = {"layers": 3, "scale_min": 0.2}
+    model = ssd(backbone(), classes=1, anchors=anchors, points=5)
+    boxes, landmarks = (model.output[name].shape for name in ("boxes", "landmarks"))
+    assert landmarks == (None, boxes[1], 10)
+    spec = ssd_spec("m", labels=("face",), anchors=anchors, keypoints=FACE_5, score=0.0)
+    spec = ModelSpec.from_dict(spec.to_dict())
+    outputs = {k: keras.ops.convert_to_numpy(v) for k, v in model(np.zeros((1, 96, 96, 3))).items()}
+    placement = Placement(1.0, 1.0, 0.0, 0.0, Size(96, 96), Size(96, 96))
+    found = decode(outputs, spec, placement, **spec.options)
+    assert isinstance(found, Faces)
+    assert found.landmarks.shape == (len(found), 5, 2)
+    assert found.points == FACE_5
 
 
 def pictures(count, size):

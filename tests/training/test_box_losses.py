@@ -121,3 +121,19 @@ def test_a_batch_without_objects_is_a_number(name):
     targets = tensors(boxes=nothing_off(9), classes=np.zeros((1, 9)))
     outputs = tensors(boxes=nothing_off(9), scores=np.zeros((1, 9, width)))
     assert 0 < float(BOX_LOSSES[name](targets, outputs)) < 100
+
+
+@pytest.mark.parametrize("name", BOX_LOSSES)
+def test_landmarks_cost_where_they_are_known_and_nowhere_else(name):
+    """An offset that is off by 3 costs 2.5, two of which are known: 5, by the weight of a half."""
+    width = 1 + int(BACKGROUND[name])
+    known = np.zeros((1, 2, 6), np.float32)
+    known[0, 0, :2] = 1
+    targets = tensors(
+        boxes=nothing_off(2), classes=[[1, 0]], landmarks=np.zeros((1, 2, 6)), known=known
+    )
+    outputs = tensors(boxes=nothing_off(2), scores=np.zeros((1, 2, width)))
+    without = float(BOX_LOSSES[name](targets, outputs))
+    outputs["landmarks"] = np.full((1, 2, 6), 3, np.float32)
+    assert float(BOX_LOSSES[name](targets, outputs)) == pytest.approx(without + 2.5, rel=1e-5)
+    assert float(BOX_LOSSES[name](targets, outputs, point_weight=0)) == pytest.approx(without)

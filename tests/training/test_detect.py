@@ -1,3 +1,6 @@
+import json
+
+import cv2
 import numpy as np
 import pytest
 
@@ -9,10 +12,12 @@ import edgecv
 from edgecv.datasets import read_objects
 from edgecv.errors import UnknownNameError
 from edgecv.evaluation import detection
+from edgecv.labels import FACE_5
 from edgecv.training.errors import RecipeError
 from edgecv.training.fit import fit
 from edgecv.training.kerasfile import save_model
 from edgecv.training.measuring import Inference
+from edgecv.training.pseudo_labels import Found, merged
 from edgecv.training.recipe import read_recipe, recipe_from_dict
 from edgecv.training.tasks.detect import make, measurer, truth
 
@@ -131,3 +136,30 @@ def test_the_shipped_recipe_builds_what_it_says(folder):
     assert task.model.input_shape == (None, 224, 224, 3)
     assert task.spec.labels == ("person",)
     assert task.model.output["boxes"].shape[1] == 28 * 28 * 3 + (14 * 14 + 7 * 7 + 4 * 4) * 5
+
+
+def test_faces_have_points_from_a_teacher_and_are_measured_as_faces(tmp_path):
+    """Boxes alone are marked; the points are added to each sample by what found them."""
+    folder = tmp_path / "faces"
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for number in range(2):
+        image = np.full((96, 96, 3), 90 + number, np.uint8)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), image)
+        box = [20, 20, 60, 70] if number else []
+        rows.append({"file": f"{number}.png", "width": 96, "height": 96,
+                     "boxes_xyxy": [box] if box else []})  # fmt: skip
+    (folder / "boxes.json").write_text(json.dumps(rows))
+    head = {"anchors": {"layers": 3, "scale_min": 0.3}, "landmarks": True}
+    task = make(recipe_of(folder, head=head))
+    assert task.spec.task == "face_detection"
+    assert task.train.keypoints == task.spec.keypoints == FACE_5
+    assert task.model.output["landmarks"].shape[-1] == 10
+    empty, marked = sorted((task.train[i] for i in range(2)), key=lambda s: len(s.boxes))
+    assert empty.keypoints.shape == (0, 5, 3)
+    assert not marked.keypoints[..., 2].any()
+    found = Found(marked.boxes, np.array([0]), np.ones(1), np.full((1, 5, 3), 2, np.float32))
+    taught = merged(marked, found, 0.5)
+    targets = task.encode([taught, empty])
+    assert targets["known"].any()
+    assert task.headline in task.measure(task.model)

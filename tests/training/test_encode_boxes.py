@@ -121,3 +121,50 @@ def test_every_real_box_has_an_anchor():
         matched = match_anchors(boxes, anchors)
         assert set(range(count)) <= set(matched.tolist())
         assert cxcywh_to_xyxy(anchors).shape == (len(matched), 4)
+
+
+FACES = SPEC.with_changes(
+    task="face_detection", labels=(), keypoints=("left_eye", "right_eye", "nose")
+)
+
+
+def face(known):
+    points = np.zeros((1, 3, 3), np.float32)
+    points[0, :, :2] = (60, 50), (80, 52), (70, 64)
+    points[0, :, 2] = known
+    boxes = np.array([(50, 40, 90, 88)], np.float32)
+    image = np.zeros((*SIZE, 3), np.uint8)
+    return Sample(image, boxes=boxes, classes=np.array([0]), keypoints=points)
+
+
+def test_landmarks_survive_the_way_to_offsets_and_back():
+    sample = face(known=(2, 2, 2))
+    targets = ssd_encoder(FACES, SIZE)([sample])
+    scores = np.where(targets["classes"][..., None] > 0, [-9.0, 9.0], [9.0, -9.0])
+    outputs = {
+        "boxes": targets["boxes"],
+        "scores": scores.astype(np.float32),
+        "landmarks": targets["landmarks"],
+    }
+    placement = Placement(1.0, 1.0, 0.0, 0.0, SIZE, SIZE)
+    found = decode(outputs, FACES, placement, anchors=OPTIONS, activation="softmax")
+    np.testing.assert_allclose(found.boxes, sample.boxes, atol=1e-3)
+    np.testing.assert_allclose(found.landmarks, sample.keypoints[..., :2], atol=1e-3)
+    assert found.points == FACES.keypoints
+
+
+def test_landmarks_that_nobody_marked_count_for_nothing():
+    targets = ssd_encoder(FACES, SIZE)([face(known=(2, 0, 2)), face(known=(0, 0, 0))])
+    taken = targets["classes"] > 0
+    assert taken.any(axis=1).all()
+    assert targets["known"].shape == targets["landmarks"].shape == (*taken.shape, 6)
+    np.testing.assert_array_equal(
+        targets["known"][0][taken[0]], np.tile((1, 1, 0, 0, 1, 1), (taken[0].sum(), 1))
+    )
+    assert not targets["known"][1].any()
+    assert not targets["known"][~taken].any()
+    assert not targets["landmarks"][targets["known"] == 0].any()
+
+
+def test_a_spec_without_keypoints_has_no_landmarks():
+    assert ssd_encoder(SPEC, SIZE)([face(known=(2, 2, 2))]).keys() == {"boxes", "classes"}

@@ -1,22 +1,23 @@
-"""Detection: an SSD on a network of `edgecv.models`, learned from boxes."""
+"""Detection: an SSD on a network of `edgecv.models`, learned from boxes, of faces with points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from edgecv.boxes import area
-from edgecv.datasets import CocoData, CocoImage, read_objects
-from edgecv.evaluation import coco, detection
+from edgecv.datasets import BoxedImage, CocoData, CocoImage, read_objects
+from edgecv.evaluation import coco, detection, face_detection
 from edgecv.evaluation.loop import pictures
+from edgecv.labels import FACE_5
 from edgecv.models.ssd import ssd, ssd_spec
-from edgecv.results import Detections
+from edgecv.results import Detections, Faces
 from edgecv.training.box_losses import BACKGROUND, BOX_LOSSES
-from edgecv.training.data.samples import Samples
+from edgecv.training.data.samples import Derived, Sample, Samples
 from edgecv.training.encode_boxes import ssd_encoder
 from edgecv.training.losses import build_loss
 from edgecv.training.measuring import Inference
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 FIGURES = ("AP50", "AP", "AP75", "APs", "APm", "APl", "AR100")
 """What is kept of COCO's figures, epoch by epoch."""
 
+FACE_FIGURES = ("recall@1fppi", "ap40", "ap", "recall", "precision")
+"""The figures of a detector of faces."""
+
 
 @dataclass(frozen=True)
 class DetectHead:
@@ -48,6 +52,8 @@ class DetectHead:
         match: The least IoU of an anchor with a box that it answers for.
         overlap: Of two boxes found with a greater IoU only the better is kept.
         momentum: Of the head's batch norm; .99 suits long trainings.
+        landmarks: Whether faces are found, with five points. Pictures that have only boxes get
+            points from a teacher ([distill]); coordinates that nobody knows count for nothing.
     """
 
     lite: bool = True
@@ -56,6 +62,7 @@ class DetectHead:
     match: float = 0.5
     overlap: float = 0.6
     momentum: float = 0.9
+    landmarks: bool = False
 
     def __post_init__(self) -> None:
         within("head.match", self.match, 0, 1)
@@ -76,7 +83,12 @@ def make(recipe: Recipe) -> Task:
     head = build(DetectHead, recipe.head, "head")
     name = recipe.loss.name or "multibox"
     loss = build_loss(name, recipe.loss.options, BOX_LOSSES)
+    train: Samples
+    val: Samples
     train, val = open_sets(recipe)
+    points = FACE_5 if head.landmarks else ()
+    if points:
+        train, val = Pointed(train, points), Pointed(val, points)
     network = open_backbone(recipe)
     model: keras.Model = built(
         "head",
@@ -87,6 +99,7 @@ def make(recipe: Recipe) -> Task:
         lite=head.lite,
         pyramid=head.pyramid,
         background=BACKGROUND[name],
+        points=len(points),
         momentum=head.momentum,
     )
     spec = ssd_spec(
@@ -94,6 +107,7 @@ def make(recipe: Recipe) -> Task:
         labels=train.names,
         anchors=head.anchors,
         background=BACKGROUND[name],
+        keypoints=points,
         overlap=head.overlap,
     ).with_changes(source=f"trained by edgecv: recipe {recipe.name}")
     worker = Inference(spec)
@@ -104,8 +118,12 @@ def make(recipe: Recipe) -> Task:
         val=val,
         encode=ssd_encoder(spec, Size(*recipe.model.size), overlap=head.match),
         loss=loss,
-        measure=measurer(Inference(spec, score=detection.SCORE), recipe.data.val, val),
-        headline="AP50",
+        measure=(
+            face_measurer(Inference(spec, score=face_detection.SCORE), val, spec.score)
+            if points
+            else measurer(Inference(spec, score=detection.SCORE), recipe.data.val, val)
+        ),
+        headline="recall@1fppi" if points else "AP50",
         pictures={"detections": lambda trained: drawn(worker, trained, val)},
         backbone=network.backbone,
     )
@@ -137,6 +155,50 @@ def measurer(
         found = cast("Sequence[Detections]", list(worker.results(network, images)))
         figures = detection.measure(data, found, classes=classes).figures
         return {name: figures[name] for name in FIGURES if not np.isnan(figures[name])}
+
+    return measure
+
+
+@dataclass(frozen=True, eq=False)
+class Pointed(Derived):
+    """Samples of boxes with names for the points that a teacher may add.
+
+    Attributes:
+        samples: The set.
+        points: The names.
+    """
+
+    samples: Samples
+    points: tuple[str, ...]
+
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """Return the points' names."""
+        return self.points
+
+    def __getitem__(self, index: int, /) -> Sample:
+        sample = self.samples[index]
+        shape = (len(sample.boxes), len(self.points), 3)
+        return replace(sample, keypoints=np.zeros(shape, np.float32))
+
+
+def face_measurer(
+    worker: Inference, val: Samples, score: float
+) -> Callable[[keras.Model], Mapping[str, float]]:
+    """Return the function that gives the figures of `edgecv eval face-detect` of a network.
+
+    Args:
+        worker: Runs the network.
+        val: The validation set.
+        score: The threshold in use.
+    """
+    each = [val[index] for index in range(len(val))]
+    data = [BoxedImage(Path(s.source), Size(*s.image.shape[:2]), s.boxes) for s in each]
+
+    def measure(network: keras.Model) -> dict[str, float]:
+        found = cast("Sequence[Faces]", list(worker.results(network, [s.image for s in each])))
+        figures = face_detection.measure(data, found, score=score).figures
+        return {name: figures[name] for name in FACE_FIGURES if not np.isnan(figures[name])}
 
     return measure
 
