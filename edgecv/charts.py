@@ -12,6 +12,8 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 24, 28
 """Pixels round the curves: for the numbers and the names."""
 COLORS = ("#1f6fb4", "#d1622b", "#2d8a4e", "#8a4fa3", "#a3892b", "#4d4d4d")
 TICKS = 5
+LETTER = 6.5
+"""Pixels that a letter takes."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -50,13 +52,15 @@ def chart(lines: Mapping[str, Points]) -> str:
     x = _axis([point[0] for point in everything], LEFT, WIDTH - RIGHT, whole=True)
     y = _axis([point[1] for point in everything], HEIGHT - BOTTOM, TOP, whole=False)
     parts = [*_grid_x(x), *_grid_y(y)]
+    place = LEFT + 4.0
     for number, (name, points) in enumerate(kept.items()):
         color = COLORS[number % len(COLORS)]
         path = " ".join(f"{x(one):.1f},{y(other):.1f}" for one, other in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.8"/>')
         for one, other in points if len(points) < 30 else ():
             parts.append(f'<circle cx="{x(one):.1f}" cy="{y(other):.1f}" r="2.2" fill="{color}"/>')
-        parts.append(_text(LEFT + 4 + 90 * number, TOP - 9, name, "start", color))
+        parts.append(_text(place, TOP - 9, name, "start", color))
+        place += LETTER * len(name) + 16
     body = "".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
