@@ -70,11 +70,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help=f"(default: {','.join(PRECISIONS)})")  # fmt: skip
     parser.add_argument("--runtime", type=names, default=(), metavar="NAMES",
                         help="the only runtimes (default: all)")  # fmt: skip
-    parser.add_argument("--threads", type=names, default=(), metavar="NUMBERS",
+    parser.add_argument("--threads", type=_counts, default=(), metavar="NUMBERS",
                         help="(default: 1, 2, 4 up to the cores there are)")  # fmt: skip
     parser.add_argument("--forget", action="store_true", help="take back what was advised")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_spec_options(parser)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(count("threads")(word) for word in text.split(","))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,7 +114,7 @@ def _forget(path: Path) -> int:
 
 def _tell(args: argparse.Namespace, path: Path, field: Field, places: Sequence[Place]) -> int:
     """Print who won and why the others lost, and keep the winner."""
-    winner = next((p for p in places if not p.fault and _in_time(p, args)), None)
+    winner = next((p for p in places if _may_win(p, field, args)), None)
     reasons = {**{place.setting: _why_not(place, winner, args) for place in places}, **field.out}
     chosen = None
     if winner is not None:
@@ -123,6 +127,10 @@ def _tell(args: argparse.Namespace, path: Path, field: Field, places: Sequence[P
     if winner is None:
         warn("nothing keeps to these limits; no advice was kept")
     return 0 if winner is not None else 1
+
+
+def _may_win(place: Place, field: Field, args: argparse.Namespace) -> bool:
+    return not place.fault and _in_time(place, args) and not field.fault(place.setting)
 
 
 def _in_time(place: Place, args: argparse.Namespace) -> bool:

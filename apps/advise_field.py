@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,6 @@ from edgecv.errors import DeviceError, InferenceError, PackageMissingError
 from edgecv.model import load
 from edgecv.spec import ModelSpec
 from edgecv.types import Image
-from edgecv.zoo.checksums import sha256_of
 
 from .advise_floor import Agreeing, Floor, Kept, Labelled, photographs_in, views, write_views
 from .common import UsageError, warn
@@ -119,16 +120,22 @@ def variants_of(args: argparse.Namespace, path: Path, spec: ModelSpec) -> list[P
     unknown = [name for name in args.precision if name not in PRECISIONS]
     if unknown:
         raise UsageError(f"no precision {unknown[0]!r}; there are {', '.join(PRECISIONS)}")
-    folder = advice.advice_dir() / "files" / sha256_of(path)[:16]
+    folder = advice.advice_dir() / "files" / _key(path, spec, args.data)
     calibration = args.data
     if calibration is None and "int8" in args.precision and precision_of(path) != "int8":
         calibration = write_views(_photographs(args), folder / "views")
     return variants(path, spec, args.precision, folder, calibration=calibration, said=warn)
 
 
+def _key(path: Path, spec: ModelSpec, data: Path | None) -> str:
+    """Return a name for all that the files made of a model depend on."""
+    facts = [advice.model_key(path), json.dumps(spec.to_dict()), str(data and data.resolve())]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
 def _settings(args: argparse.Namespace, file: Path, *, is_own: bool) -> list[Setting]:
     model = args.model if is_own else str(file)
-    threads = [int(number) for number in args.threads] or _thread_numbers()
+    threads = args.threads or _thread_numbers()
     try:
         return expand(model, file, kinds=("all",), runtimes=args.runtime, threads=threads)
     except DeviceError as error:

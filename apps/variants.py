@@ -66,7 +66,7 @@ def _made(
         return files
     words = [str(path), "--to", target, "--precision", ",".join(precisions), "--out", str(out),
              "--force", "--task", spec.task, "--decoder", spec.decoder]  # fmt: skip
-    if calibration is not None:
+    if calibration is not None and "int8" in precisions:
         words += ["--calibration", str(calibration)]
     try:
         _convert(words)

@@ -14,7 +14,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -67,8 +67,17 @@ def machine_key() -> str:
 
 def advice_file(model: Path) -> Path:
     """Return where the advice for a model file on this machine is kept, once there is one."""
-    name = f"{model.stat().st_size}-{sha256_of(model)[:16]}-{machine_key()}-v{VERSION}.json"
+    name = f"{model.stat().st_size}-{model_key(model)}-{machine_key()}-v{VERSION}.json"
     return advice_dir() / name
+
+
+def model_key(model: Path) -> str:
+    """Return a name for what a model does: its file, its spec beside it and an IR's weights."""
+    beside = [model.with_name(model.name + ".json")]
+    if model.suffix == ".xml":
+        beside.append(model.with_suffix(".bin"))
+    sums = [sha256_of(file) if file.is_file() else "" for file in (model, *beside)]
+    return hashlib.sha256(" ".join(sums).encode()).hexdigest()[:16]
 
 
 def advice_dir() -> Path:
@@ -91,7 +100,8 @@ def recall(model: Path) -> Advice | None:
     """Return the advice for a model file on this machine.
 
     Returns:
-        None where there is none, it is turned off or cannot be read, or its file is gone.
+        None where there is none, it is turned off or cannot be read, or its file is gone. The file
+        is named as `model` names it where it is the same.
     """
     if os.environ.get(SWITCH) == "0" or not any(_of_size(model)):
         return None
@@ -99,22 +109,30 @@ def recall(model: Path) -> Advice | None:
     if not target.is_file():
         return None
     try:
-        found = Advice(**json.loads(target.read_text(encoding="utf-8")))
+        found = _checked(Advice(**json.loads(target.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError) as error:
         log.warning("%s is not used: %s", target, error)
         return None
     if not Path(found.file).is_file():
         log.warning("the advice for %s is not used: %s is gone", model.name, found.file)
         return None
+    if Path(found.file).samefile(model):
+        return replace(found, file=str(model))
+    return found
+
+
+def _checked(found: Advice) -> Advice:
+    """Raise a TypeError where a file holds other values than `remember` wrote."""
+    for one in fields(Advice):
+        value = getattr(found, one.name)
+        if type(value).__name__ != one.type:
+            raise TypeError(f"{one.name} is {value!r}")
     return found
 
 
 def _of_size(model: Path) -> Iterator[Path]:
-    """Yield advice for files of that size: without any, nothing needs to be summed up."""
-    try:
-        return advice_dir().glob(f"{model.stat().st_size}-*.json")
-    except OSError:
-        return iter(())
+    """Return advice for files of that size: without any, nothing needs to be summed up."""
+    return advice_dir().glob(f"{model.stat().st_size}-*.json")
 
 
 def _board() -> str:

@@ -180,3 +180,17 @@ def test_a_damaged_openvino_file_is_told(tmp_path: Path) -> None:
 def test_edgetpu_models_are_known_by_their_operator(tmp_path: Path) -> None:
     assert not modelfile.needs_edgetpu(relu_tflite(tmp_path / "cpu.tflite"))
     assert modelfile.needs_edgetpu(compiled_tflite(tmp_path / "tpu.tflite"))
+
+
+def test_the_size_of_an_openvino_model_is_that_of_both_files(tmp_path: Path) -> None:
+    path = openvino(tmp_path / "m.xml", "{}")
+    path.with_suffix(".bin").write_bytes(bytes(5000))
+    assert modelfile.size_of(path) == path.stat().st_size + 5000
+    path.with_suffix(".bin").unlink()
+    assert modelfile.size_of(path) == path.stat().st_size
+
+
+def test_a_file_beside_another_kind_of_model_does_not_count(tmp_path: Path) -> None:
+    path = relu_tflite(tmp_path / "m.tflite")
+    (tmp_path / "m.bin").write_bytes(bytes(5000))
+    assert modelfile.size_of(path) == path.stat().st_size

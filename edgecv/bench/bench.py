@@ -120,7 +120,7 @@ def run_round(
     answer = task.with_suffix(".out")
     answer.unlink(missing_ok=True)
     task.write_text(job(setting, folder / "picture", effort, streams), encoding="utf-8")
-    limit = effort.most_seconds + effort.warmup_seconds + PATIENCE
+    limit = most_seconds(effort, streams)
     try:
         code = subprocess.run(
             [sys.executable, "-m", "edgecv.bench.worker", str(task)], check=False, timeout=limit,
@@ -133,6 +133,12 @@ def run_round(
         return f"the process died ({_death(code)})"
     values = json.loads(answer.read_text(encoding="utf-8"))
     return values["error"] if "error" in values else round_from_json(values["round"])
+
+
+def most_seconds(effort: Effort, streams: Sequence[int]) -> float:
+    """Return the time after which a process that measures is given up."""
+    passes = max(effort.seconds, effort.most_seconds)
+    return effort.warmup_seconds + passes + len(streams) * effort.seconds + PATIENCE
 
 
 def _death(code: int) -> str:

@@ -5,14 +5,14 @@ fresh draw (Mann-Whitney's, say) calls two runs of the same thing different. Wha
 rounds: each is a process of its own. The logarithm of the median of each round is a value, Welch's
 t-test (B. L. Welch, Biometrika 34, 1947) gives the interval of their difference; a bootstrap of
 the samples within the rounds (in blocks, as neighbours resemble each other) gives a spread that it
-never falls below. Differences below a margin are none: the same machine differs from
-itself by as much from hour to hour.
+never falls below. Of fewer than three rounds, how they differ is assumed. Differences below a
+margin are none: the same machine differs from itself by as much from hour to hour.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ BLOCK, DRAWS = 10, 400
 LEAST_ROUNDS = 3
 PARTS = 5
 """Into how many parts a run of fewer rounds is cut: they know nothing of other processes."""
+DRIFT = 0.02
+"""By how much processes of one setting are then taken to differ: a part, a standard deviation."""
 BLUNT = 0.10
 """An interval this wide either way would have missed a difference that matters."""
 
@@ -86,7 +88,7 @@ def compare(
         DataError: One of them has too few samples.
     """
     rng = np.random.default_rng(seed)
-    one, other = (_Level(_rounds(run, stage), percent, rng) for run in (before, after))
+    one, other = (_Level(run, stage, percent, rng) for run in (before, after))
     gap = other.mean - one.mean
     room = _t95(_freedom(one, other)) * math.sqrt(one.error2 + other.error2)
     low, high = math.exp(gap - room), math.exp(gap + room)
@@ -103,13 +105,14 @@ def compare(
 class _Level:
     """The level of a run: mean and squared error of the logarithm of a percentile."""
 
-    def __init__(self, rounds: Sequence[Array], percent: int, rng: np.random.Generator) -> None:
+    def __init__(self, run: Run, stage: str, percent: int, rng: np.random.Generator) -> None:
+        rounds, drift2 = _rounds(run, stage)
         values = np.log([np.percentile(samples, percent) for samples in rounds])
         self.count = len(values)
         self.mean = float(values.mean())
         within = np.mean([_spread2(samples, percent, rng) for samples in rounds])
         between = float(values.var(ddof=1))
-        self.error2 = max(between, float(within)) / self.count
+        self.error2 = max(between, float(within)) / self.count + drift2
 
 
 def _spread2(samples: Array, percent: int, rng: np.random.Generator) -> float:
@@ -128,21 +131,28 @@ def _freedom(one: _Level, other: _Level) -> float:
 
 
 def _t95(freedom: float) -> float:
-    return _T95[max(int(freedom), 1) - 1] if freedom < len(_T95) else _T95_MANY
+    """Return Student's t for any number of degrees: between those of the table, by the inverse."""
+    if freedom >= len(_T95):
+        return _T95_MANY
+    steps = -1 / np.arange(1, len(_T95) + 1)
+    return float(np.interp(-1 / max(freedom, 1.0), steps, _T95))
 
 
-def _rounds(run: Run, stage: str) -> list[Array]:
-    """Return the samples of each round; of few rounds, those of parts of all of them."""
+def _rounds(run: Run, stage: str) -> tuple[list[Array], float]:
+    """Return the samples of each round, and what they do not show of the error of their mean.
+
+    Of few rounds, these are the samples of parts of all of them, and `DRIFT` is not shown.
+    """
     kept = [one.samples_ms[stage] for one in run.rounds if len(one.samples_ms[stage]) >= PARTS]
     if len(kept) >= LEAST_ROUNDS:
-        return kept
+        return kept, 0.0
     whole = run.samples(stage)
     if len(whole) < PARTS**2:
         raise DataError(
             f"{run.setting}: wanted {PARTS**2} samples or more, got {len(whole)}; "
             "measure longer (--seconds, --count)"
         )
-    return np.array_split(whole, PARTS)
+    return np.array_split(whole, PARTS), DRIFT**2 / len(run.rounds)
 
 
 def pairs(before: Report, after: Report) -> Iterator[tuple[Run, Run]]:

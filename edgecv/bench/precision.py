@@ -17,14 +17,17 @@ _CONSTANT = re.compile(r'<data element_type="(\w+)" shape="[^"]*" offset="\d+" s
 def precision_of(path: Path) -> str:
     """Return "fp32", "fp16" or "int8"; what most of the bytes of constants are.
 
+    A TFLite file without constants, as the Edge TPU's compiler makes them, is what its tensors are.
+
     Raises:
         ModelFileError: The file is damaged.
         OSError: It cannot be read.
     """
     if path.suffix == ".tflite":
-        return _most(tflitefile.weight_bytes(path), _TFLITE)
+        found = _most(tflitefile.weight_bytes(path), _TFLITE)
+        return found or ("int8" if tflitefile.quantization(path) else "fp32")
     if path.suffix == ".xml":
-        return _most(_openvino_bytes(path.read_text(encoding="utf-8")), _OPENVINO)
+        return _most(_openvino_bytes(path.read_text(encoding="utf-8")), _OPENVINO) or "fp32"
     if path.suffix == ".onnx":
         return "int8" if b"DequantizeLinear" in path.read_bytes() else "fp32"
     with zipfile.ZipFile(path) as archive:
@@ -37,7 +40,7 @@ def _most(sizes: dict[str, int], names: dict[str, str]) -> str:
     for kind, size in sizes.items():
         if kind in names:
             sums[names[kind]] = sums.get(names[kind], 0) + size
-    return max(sums, key=lambda name: sums[name]) if sums else "fp32"
+    return max(sums, key=lambda name: sums[name]) if sums else ""
 
 
 def _openvino_bytes(text: str) -> dict[str, int]:

@@ -58,7 +58,8 @@ def race(
 ) -> list[Place]:
     """Time settings, and return them with the fastest first; those that cannot win come last.
 
-    Settings that differ by less than `ALIKE` stand in the order of their threads.
+    Settings that differ by less than `ALIKE` stand in the order of their threads. Those that did
+    not run again stand behind those that did: nobody has asked whether they may win.
 
     Args:
         settings: Those that run.
@@ -74,12 +75,22 @@ def race(
         for number, setting in enumerate(settings):
             told(setting, number, len(settings))
             places[setting] = _run(Place(setting), folder, HEAT)
+        front = _finals(places, folder, told, fault)
+    first = [place for place in places.values() if place.setting in front]
+    return _faulty_last(ranked(first) + ranked([p for p in places.values() if p not in first]))
+
+
+def _finals(places: dict[Setting, Place], folder: Path, told: Told, fault: Fault) -> list[Setting]:
+    """Run those near the front again; return them. Where all of these fail, the next take over."""
+    while True:
         front = finalists(places, fault)
         for turn in range(FINALS if len(front) > 1 else 0):
             for number, setting in enumerate(front):
                 told(setting, turn * len(front) + number, FINALS * len(front))
-                places[setting] = _run(places[setting], folder, FINAL)
-    return ranked(list(places.values()))
+                if not places[setting].fault:
+                    places[setting] = _run(places[setting], folder, FINAL)
+        if not front or not all(places[setting].fault for setting in front):
+            return front
 
 
 def finalists(places: dict[Setting, Place], fault: Fault) -> list[Setting]:
@@ -109,6 +120,10 @@ def ranked(places: Sequence[Place]) -> list[Place]:
         found.append(first)
         rest.remove(first)
     return found + [place for place in places if place.fault]
+
+
+def _faulty_last(places: Sequence[Place]) -> list[Place]:
+    return sorted(places, key=lambda place: bool(place.fault))
 
 
 def _run(place: Place, folder: Path, effort: Effort) -> Place:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class Run:
     def energy_mj(self) -> float | None:
         """Millijoules of a result; None where no sensor could be read."""
         found = [one.energy_mj for one in self.rounds if one.energy_mj is not None]
-        return float(np.median(found)) if found else None
+        return float(median(found)) if found else None
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def read_report(path: Path) -> Report:
             "measure again with `edgecv bench --json`, or read it with the edgecv that wrote it"
         )
     try:
-        return _report(values)
-    except (KeyError, TypeError, ValueError) as error:
+        return _shown(_report(values))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
@@ -207,12 +208,20 @@ def round_from_json(values: Mapping[str, Any]) -> Round:
     )
 
 
+def _shown(report: Report) -> Report:
+    """Return the report; raise what arises where its values cannot be shown."""
+    from edgecv.bench.tables import rows
+
+    rows(report)
+    return report
+
+
 def _report(values: Mapping[str, Any]) -> Report:
     runs: Sequence[Mapping[str, Any]] = values["runs"]
     return Report(
-        created=values["created"], machine=values["machine"], edgecv=values["edgecv"],
-        picture=values["picture"], runs=tuple(_run(run) for run in runs),
-        complete=values["complete"], notes=values["notes"], extra=values.get("extra", {}),
+        created=values["created"], machine=dict(values["machine"]), edgecv=values["edgecv"],
+        picture=dict(values["picture"]), runs=tuple(_run(run) for run in runs),
+        complete=values["complete"], notes=values["notes"], extra=dict(values.get("extra", {})),
     )  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def _load(one: Round) -> Iterator[tuple[str, str]]:
     if stolen > STOLEN:
         yield "stolen", f"the host kept this virtual machine waiting {stolen:.0%} of the time"
     free = one.after["available_mb"]
-    if free < LOW_MEMORY_MB:
+    if 0 < free < LOW_MEMORY_MB:  # 0 where the system does not tell
         yield "memory", f"{free:.0f} MB of memory were left"
     swapped = one.after["swap_used_mb"] - one.before["swap_used_mb"]
     if swapped > 1:

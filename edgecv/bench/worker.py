@@ -15,6 +15,7 @@ from edgecv.bench.loop import Effort
 from edgecv.bench.measure import measure
 from edgecv.bench.record import round_to_json
 from edgecv.bench.setting import Setting
+from edgecv.cache import write_atomic
 from edgecv.errors import EdgeCVError
 
 
@@ -36,7 +37,7 @@ def main(path: Path) -> int:
         answer = {"round": round_to_json(found)}
     except (EdgeCVError, OSError, ValueError, MemoryError) as error:
         answer = {"error": " ".join(str(error).split()) or type(error).__name__}
-    path.with_suffix(".out").write_text(json.dumps(answer), encoding="utf-8")
+    write_atomic(path.with_suffix(".out"), json.dumps(answer))
     return 0 if "round" in answer else 1
 
 

@@ -83,3 +83,17 @@ def test_a_cosine_lies_between_minus_one_and_one(text, value) -> None:
 def test_a_cosine_beyond_one_is_refused() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"lies in -1\.\.1, got 1\.1"):
         options.cosine("1.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("20", 20.0), ("0.5", 0.5), (".5", 0.5), ("90s", 90.0), ("10m", 600.0), (" 1.5h ", 5400.0)],
+)
+def test_a_time_is_read_in_seconds_minutes_or_hours(text, value) -> None:
+    assert options.seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0", "0m", "-1", "1d", "m", "1 m", "1m30s", "nan", "1e3"])
+def test_what_is_no_time_is_refused(text) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="wanted a time such as 20, 90s, 10m"):
+        options.seconds(text)
