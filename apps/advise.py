@@ -124,6 +124,9 @@ def _tell(args: argparse.Namespace, path: Path, field: Field, places: Sequence[P
         print(json.dumps(_to_json(chosen, places, reasons), indent=1))
     else:
         _print(field, places, reasons)
+    spoiled = sorted({kind for place in places for kind in place.spoiled})
+    if spoiled:
+        warn(f"the machine was not quiet ({', '.join(spoiled)}): ask again when it is")
     if winner is None:
         warn("nothing keeps to these limits; no advice was kept")
     return 0 if winner is not None else 1

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from edgecv import modelfile, zoo
 from edgecv.bench.bench import Bench, Wishes
 from edgecv.bench.loop import Effort
-from edgecv.bench.page import render, valid
+from edgecv.bench.page import render
 from edgecv.bench.picture import example, picture_file
 from edgecv.bench.record import Report, write_report
 from edgecv.bench.setting import Setting, expand
@@ -180,7 +180,7 @@ def give_out(report: Report, args: argparse.Namespace) -> None:
     )
     for note in notes(report):
         print(note)
-    if not valid(report):
+    if notes(report):
         print("Runs marked ! are not valid: their figures are not those of a quiet machine.")
     if args.json:
         write_report(args.json, report)

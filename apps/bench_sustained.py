@@ -29,12 +29,12 @@ def run(args: argparse.Namespace, setting: Setting, picture: bytes, about: dict[
     image = pixels(picture)
     with bar(f"{setting.name} without a pause", unit="s") as report:
         found = sustain(setting, image, args.sustained, lambda s: report(int(s), args.sustained))
-    print(_said(setting, found))
     whole = bench.report(notes=args.notes, extra={"sustained": found.to_dict()})
     if args.json:
         write_report(args.json, whole)
     if args.html:
         write_atomic(args.html, render(whole))
+    print(_said(setting, found))
     if found.error:
         warn(found.error)
     return 130 if found.error == "interrupted" else 1 if found.error else 0

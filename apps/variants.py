@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -81,8 +80,3 @@ def _convert(words: Sequence[str]) -> None:
     convert.configure(parser)
     with redirect_stdout(io.StringIO()):
         convert.run(parser.parse_args(words))
-
-
-def clear(out: Path) -> None:
-    """Take away what `variants` made in a folder."""
-    shutil.rmtree(out, ignore_errors=True)

@@ -194,7 +194,9 @@ def load(
             if file == path:
                 return _loaded(path, found, spec, score, advised)
             return _loaded(file, None, spec, score, advised, original=path)
-        except (DeviceError, InferenceError, ModelFileError, PackageMissingError) as error:
+        except (
+            DeviceError, InferenceError, ModelFileError, PackageMissingError, UnknownNameError,
+        ) as error:  # fmt: skip
             log.warning("%s does not run as `edgecv advise` found best: %s", path.name, error)
     return _loaded(path, found, spec, score, way)
 

@@ -6,7 +6,8 @@ rounds: each is a process of its own. The logarithm of the median of each round 
 t-test (B. L. Welch, Biometrika 34, 1947) gives the interval of their difference; a bootstrap of
 the samples within the rounds (in blocks, as neighbours resemble each other) gives a spread that it
 never falls below. Of fewer than three rounds, how they differ is assumed. Differences below a
-margin are none: the same machine differs from itself by as much from hour to hour.
+margin are none. What shifts a whole benchmark, such as another hour's heat, no round can show: two
+settings are best compared within one benchmark, whose rounds are in turn.
 """
 
 from __future__ import annotations

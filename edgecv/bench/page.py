@@ -10,7 +10,6 @@ import numpy as np
 from edgecv import htmlpage as page
 from edgecv.bench.measure import STAGES
 from edgecv.bench.record import Report, Run
-from edgecv.bench.stamps import stamps
 from edgecv.bench.tables import notes, rows, stage_rows
 from edgecv.charts import COLORS, chart
 
@@ -143,8 +142,3 @@ def _machine(report: Report) -> list[tuple[str, str]]:
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         found.append((name, str(text)))
     return found
-
-
-def valid(report: Report) -> bool:
-    """Return whether no run of a report is stamped."""
-    return report.complete and not any(stamps(run) for run in report.runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from edgecv.bench.bench import run_round
 from edgecv.bench.loop import Effort
 from edgecv.bench.measure import Round
 from edgecv.bench.setting import Setting
+from edgecv.bench.stamps import round_stamps
 
 HEAT = Effort(seconds=0.3, count=5, most_seconds=5.0, warmup_seconds=0.7)
 FINAL = Effort(seconds=0.6, count=15, most_seconds=8.0, warmup_seconds=1.0)
@@ -39,11 +40,13 @@ class Place:
         times_ms: A percentile (`PERCENT`) of each of its rounds; of a picture from pixels to the
             result.
         fault: Why it cannot win: it does not run, or loses accuracy; empty where it can.
+        spoiled: What the machine did meanwhile that makes times doubtful (`stamps`).
     """
 
     setting: Setting
     times_ms: tuple[float, ...] = ()
     fault: str = ""
+    spoiled: tuple[str, ...] = ()
 
     @property
     def time_ms(self) -> float:
@@ -104,7 +107,7 @@ def finalists(places: dict[Setting, Place], fault: Fault) -> list[Setting]:
         if place.fault or late or len(front) == MOST_FINALISTS:
             continue
         why = fault(place.setting)
-        places[place.setting] = Place(place.setting, place.times_ms, why)
+        places[place.setting] = replace(place, fault=why)
         if not why:
             front.append(place)
     return [place.setting for place in front]
@@ -129,10 +132,11 @@ def _faulty_last(places: Sequence[Place]) -> list[Place]:
 def _run(place: Place, folder: Path, effort: Effort) -> Place:
     found = run_round(place.setting, folder, effort, ())
     if isinstance(found, str):
-        return Place(place.setting, place.times_ms, f"does not run: {found}")
+        return replace(place, fault=f"does not run: {found}")
     if found.error:
-        return Place(place.setting, place.times_ms, f"fails: {found.error}")
-    return Place(place.setting, (*place.times_ms, frame_ms(found)))
+        return replace(place, fault=f"fails: {found.error}")
+    spoiled = dict.fromkeys((*place.spoiled, *(kind for kind, _ in round_stamps(found))))
+    return replace(place, times_ms=(*place.times_ms, frame_ms(found)), spoiled=tuple(spoiled))
 
 
 def frame_ms(found: Round) -> float:

@@ -40,7 +40,7 @@ def stamps(run: Run) -> list[str]:
             counts.setdefault(kind, []).append(text)
     found = [_said(texts, len(run.rounds)) for texts in counts.values()]
     if run.error:
-        found.append(f"incomplete: {run.error}")
+        found.append(f"{'incomplete' if run.rounds else 'not measured'}: {run.error}")
     return found
 
 

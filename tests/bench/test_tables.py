@@ -54,7 +54,7 @@ def test_each_run_has_a_row_of_its_stages() -> None:
 
 
 def test_the_notes_say_of_which_run_they_are() -> None:
-    assert notes(REPORT) == ["2! 90 degrees C", "3! incomplete: unplugged"]
+    assert notes(REPORT) == ["2! 90 degrees C", "3! not measured: unplugged"]
 
 
 def test_csv_has_a_line_for_each_stage_that_was_measured() -> None:
