@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO_READY := $(VENV)/.ready-demo
 DEV_READY := $(VENV)/.ready-dev
 
-.PHONY: demo test test-fast lint types wheel bench clean help
+.PHONY: demo test test-fast test-arm lint types wheel bench clean help
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | column -t -s:
@@ -23,6 +23,9 @@ test: $(DEV_READY)  ## the whole test suite
 
 test-fast: $(DEV_READY)  ## the tests without the slow ones, in under 3 minutes
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+
+test-arm: $(DEV_READY)  ## the core's tests on an emulated Raspberry Pi, its results against x86's, wheels for ARM
+	sh tools/arm/run.sh $(BIN)/python
 
 lint: $(DEV_READY)  ## style
 	$(BIN)/ruff check .
