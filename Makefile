@@ -42,7 +42,7 @@ bench: $(DEV_READY)  ## overhead against the bare runtime, speed against peers
 	$(BIN)/python -m benchmarks.peers
 
 clean:  ## remove what the commands above made
-	rm -rf $(VENV) build dist *.egg-info demo_output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-arm build dist *.egg-info demo_output .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	sh tools/make_venv.sh $(PYTHON) $(VENV)

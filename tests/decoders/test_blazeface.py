@@ -56,7 +56,7 @@ def test_a_suppressed_box_has_its_share_by_its_score():
     faces = decode(outputs, FACES, PLACEMENT)
     x, y = 2.5 * 8 + 4 * 0.5 / (0.5 + 0.75), 3.5 * 8  # the fourth row's third cell has 100, 101
     np.testing.assert_allclose(faces.boxes, [(x - 20, y - 20, x + 20, y + 20)], rtol=1e-5)
-    assert faces.scores.tolist() == [0.75]
+    assert faces.scores.tolist() == pytest.approx([0.75])
 
 
 def test_faces_that_do_not_overlap_stay_apart():
