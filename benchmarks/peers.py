@@ -14,7 +14,8 @@ Three contests, from a frame of 640x480 to results, one thread each:
   operator that ends it.)
 
 Each way has a process of its own, and each peer an environment, made on the first run in edgecv's
-cache. Exits with 1 when a limit is passed.
+cache. Exits with 1 when edgecv takes more than its peer's time, or in detection .45 of it where the
+processor has instructions for bytes (VNNI, dot products), without which int8 gains less.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from benchmarks.int8_speedup import multiplies_bytes
 from benchmarks.photos import photo
 from benchmarks.timing import p50, ratio
 from edgecv import zoo
@@ -123,9 +125,8 @@ def mediapipe_contest(task: str, name: str, frame: Path, folder: Path, limit: fl
         "edgecv, file as shipped": (ours, {SWITCH: "0"}),
     }
     return Contest(
-        f"{task}: {name}, against MediaPipe Tasks on the file as shipped",
-        ways, {"edgecv": limit, "edgecv, file as shipped": 1.0},
-    )  # fmt: skip
+        f"{task}: {name}, against MediaPipe Tasks on the file as shipped", ways, {"edgecv": limit}
+    )
 
 
 def model_api_contest(frame: Path, folder: Path) -> Contest:
@@ -185,9 +186,10 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         frame = folder / "frame.npy"
+        most = 0.45 if multiplies_bytes() else 1.0
         np.save(frame, photo(480, 640))
         contests = (
-            mediapipe_contest("detect", DETECTOR, frame, folder, 0.45),
+            mediapipe_contest("detect", DETECTOR, frame, folder, most),
             mediapipe_contest("classify", CLASSIFIER, frame, folder, 1.0),
             model_api_contest(frame, folder),
         )
