@@ -148,3 +148,25 @@ def test_the_default_models_see_what_is_there(edgecv, zoo, data, tmp_path) -> No
     assert "fallback" not in found
     drawn, plain = cv2.imread(str(tmp_path / skier.name)), cv2.imread(str(skier))
     assert np.abs(drawn.astype(int) - plain).mean() > 3
+
+
+def test_without_a_network_what_ships_finds_people_and_that_is_said(
+    edgecv, picture, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("EDGECV_ZOO_MIRROR", "http://127.0.0.1:9")
+    monkeypatch.setenv("EDGECV_CACHE", str(tmp_path / "cache"))
+    ran = edgecv("detect", picture("a.png"), "--json", "-")
+    assert ran.code == 0
+    assert "edgecv-detect ships with edgecv and is used: person AP50" in ran.err
+    (found,) = lines(ran.out)
+    assert found["model"] == "edgecv-detect"
+
+
+def test_a_model_that_was_named_and_cannot_be_had_is_not_replaced(
+    edgecv, picture, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("EDGECV_ZOO_MIRROR", "http://127.0.0.1:9")
+    monkeypatch.setenv("EDGECV_CACHE", str(tmp_path / "cache"))
+    ran = edgecv("detect", picture("a.png"), "--model", "ssd_mobilenet_v1_coco_int8")
+    assert (ran.code, ran.out) == (1, "")
+    assert "cannot fetch" in ran.err
