@@ -18,6 +18,10 @@ LAYERS = ("Conv", "ConvTranspose", "Gemm")
 """Operators with weights and a bias."""
 
 
+OPSET = 13
+"""The least operator set of what is quantized."""
+
+
 def load(source: Path) -> Any:
     """Read a float32 ONNX file and make it ready: a batch of one, batch norms folded, all named.
 
@@ -33,7 +37,7 @@ def load(source: Path) -> Any:
         model = onnx.load(str(source))
         _check(model)
         _fix_batch(model)
-        ready = _optimized(model)
+        ready = _optimized(_modern(model))
     except ModelFileError as error:
         raise ModelFileError(f"{source.name} cannot be quantized: {error}") from error
     except Exception as error:  # protobuf's and the runtime's errors share no base but this
@@ -43,6 +47,14 @@ def load(source: Path) -> Any:
     _name_nodes(ready)
     _add_biases(ready)
     return ready
+
+
+def _modern(model: Any) -> Any:
+    """Return a model of an operator set that knows a scale a channel (DequantizeLinear, 13)."""
+    from onnx import version_converter
+
+    own = next((s.version for s in model.opset_import if s.domain in ("", "ai.onnx")), 0)
+    return model if own >= OPSET else version_converter.convert_version(model, OPSET)
 
 
 def _optimized(model: Any) -> Any:

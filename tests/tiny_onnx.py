@@ -17,7 +17,9 @@ def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
     return [np.kron(c, np.ones((1, 1, 4, 4))).astype(np.float32) for c in coarse]
 
 
-def write(path: Path, *, batch: int | str = 1, side: int | str = SIDE, unequal: float = 0) -> Path:
+def write(
+    path: Path, *, batch: int | str = 1, side: int | str = SIDE, unequal: float = 0, opset: int = 17
+) -> Path:
     """Write convolutions with strides and groups, an upsampling, a pool and a dense layer.
 
     Args:
@@ -25,6 +27,7 @@ def write(path: Path, *, batch: int | str = 1, side: int | str = SIDE, unequal: 
         batch: Of its input.
         side: Rows and columns of its input.
         unequal: By how many powers of two the channels after the first layer differ.
+        opset: The operator set.
     """
     rng = np.random.default_rng(3)
     weights: dict[str, np.ndarray] = {}
@@ -63,7 +66,7 @@ def write(path: Path, *, batch: int | str = 1, side: int | str = SIDE, unequal: 
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 5])],
         [numpy_helper.from_array(v.astype(np.float32), n) for n, v in weights.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     entry = model.metadata_props.add()
     entry.key, entry.value = "mine", "kept"
     onnx.save(model, str(path))

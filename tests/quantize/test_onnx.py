@@ -83,6 +83,17 @@ def test_activations_are_uint8_and_weights_int8_by_channel(tmp_path: Path) -> No
     assert values["x_zero_point"].dtype == np.uint8
 
 
+def test_an_old_operator_set_gets_a_scale_a_channel_too(tmp_path: Path) -> None:
+    source = write(tmp_path / "old.onnx", opset=11)
+    quantize(source, tmp_path / "int8.onnx", CALIBRATION, QuantRecipe())
+    model = onnx.load(str(tmp_path / "int8.onnx"))
+    assert [entry.value for entry in model.metadata_props if entry.key == "mine"] == ["kept"]
+    scales = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    assert scales["w1_scale"].shape == (8,)
+    wanted = outputs(source)
+    assert ((outputs(tmp_path / "int8.onnx") - wanted) ** 2).mean() < 0.02 * (wanted**2).mean()
+
+
 def test_layers_that_are_kept_have_float_weights(tmp_path: Path) -> None:
     noise(tmp_path, keep_float=("c3",))
     names = {t.name for t in onnx.load(str(tmp_path / "int8.onnx")).graph.initializer}
