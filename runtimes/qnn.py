@@ -138,7 +138,7 @@ def list_devices() -> list[Device]:
                 "qnn",
                 f"Hexagon simulator (x86: for tests, not for speed), {package}",
                 simulated=True,
-            )  # fmt: skip
+            )
         ]
     try:
         _npu()

@@ -126,7 +126,9 @@ def test_devices_are_a_table_and_json(edgecv) -> None:
     assert table.code == found.code == 0
     assert table.out.splitlines()[0].split() == ["device", "runtime", "what", "it", "is", "usable"]
     rows = json.loads(found.out)
-    assert {tuple(sorted(row)) for row in rows} == {("description", "name", "problem", "runtime", "simulated")}
+    assert {tuple(sorted(row)) for row in rows} == {
+        ("description", "name", "problem", "runtime", "simulated")
+    }
     for row in rows:
         assert row["name"] in table.out
         assert row["problem"] in table.out
