@@ -70,7 +70,11 @@ def _made(
     try:
         _convert(words)
     except EdgeCVError as error:
-        said(f"{target} {'/'.join(precisions)} is left out: {error}")
+        if len(precisions) > 1:  # one of them may be at fault alone
+            each = ([p] for p in precisions)
+            made = (_made(path, spec, target, one, out, calibration, said) for one in each)
+            return [file for files in made for file in files]
+        said(f"{target} {precisions[0]} is left out: {error}")
         return []
     return files
 
