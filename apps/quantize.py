@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecv.quantize import QUANTIZERS, SUFFIXES
 from edgecv.quantize.card import interval, lost
 from edgecv.quantize.recipe import ENDS, QuantRecipe, read_recipe
-from edgecv.quantize.timing import size_of
 
 from edgecv import modelfile, zoo
 from edgecv.errors import SpecError, unknown_name
@@ -255,7 +254,7 @@ def _say_end(job: Job, done: Sequence[Done], args: argparse.Namespace) -> None:
         outcome = one.outcome
         if held:
             file = job.finals[outcome.target][0]
-            sizes = [size_of(each) / 1e3 for each in (outcome.source, file)]
+            sizes = [modelfile.size_of(each) / 1e3 for each in (outcome.source, file)]
             print(f"{file}  {sizes[0]:.0f} kB -> {sizes[1]:.0f} kB")
         elif outcome.held:
             warn(f"{outcome.target} holds, and is held back by the others: --to {outcome.target}")

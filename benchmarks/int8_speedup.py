@@ -30,6 +30,8 @@ import numpy as np
 from benchmarks.photos import photo
 from benchmarks.timing import interleaved, p50, ratio
 from edgecv import zoo
+from edgecv.machine import machine
+from edgecv.modelfile import size_of
 from edgecv.rewritten import REWRITERS
 from edgecv.session import open_session
 from edgecv.types import Array
@@ -39,7 +41,7 @@ LIMITED = ("tflite", "openvino")
 LARGEST = 0.30
 PICTURES = 16
 BYTE_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "asimddp"}
-"""Their names in /proc/cpuinfo."""
+"""As `edgecv.machine.FEATURES` names them."""
 PUBLIC, PUBLIC_LEAST = "ssd_mobilenet_v1_coco_int8", 2.2
 
 
@@ -74,11 +76,7 @@ NETWORKS: Mapping[str, Network] = {
 
 def multiplies_bytes() -> bool:
     """Tell whether the processor has instructions for sums of products of bytes."""
-    try:
-        words = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return False
-    return bool(words & BYTE_INSTRUCTIONS)
+    return bool(BYTE_INSTRUCTIONS & set(machine().cpu.features))
 
 
 def pictures(side: int) -> list[Array]:
@@ -122,13 +120,6 @@ def files_of(network: Network, folder: Path) -> dict[str, tuple[Path, Path]]:
         QUANTIZERS.load(name)(whole, small, images, QuantRecipe(samples=PICTURES))
         out[name] = (whole, small)
     return out
-
-
-def size_of(file: Path) -> int:
-    """Return the bytes of a model, OpenVINO's weights included."""
-    weights = file.with_suffix(".bin")
-    beside = weights.stat().st_size if file.suffix == ".xml" else 0
-    return file.stat().st_size + beside
 
 
 def runs(file: Path, runtime: str, stack: ExitStack) -> Callable[[], object]:

@@ -5,11 +5,10 @@
 Reads a number of calls from each line of standard input; answers with a JSON list of milliseconds.
 """
 
-import json
 import sys
-from time import perf_counter
 
 import numpy as np
+from peer_loop import answer
 
 import edgecv
 
@@ -18,14 +17,7 @@ def main(runtime: str, name: str, frame: str) -> None:
     """Answer requests until standard input ends."""
     model = edgecv.load(name, runtime=runtime, device="cpu", threads=1)
     bgr = np.load(frame)
-    for line in sys.stdin:
-        times = []
-        for _ in range(int(line)):
-            start = perf_counter()
-            model(bgr)
-            times.append((perf_counter() - start) * 1e3)
-        sys.stdout.write(json.dumps(times) + "\n")
-        sys.stdout.flush()
+    answer(lambda: model(bgr))
 
 
 if __name__ == "__main__":

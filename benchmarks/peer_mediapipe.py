@@ -5,14 +5,13 @@
 Reads a number of calls from each line of standard input; answers with a JSON list of milliseconds.
 """
 
-import json
 import sys
-from time import perf_counter
 
 import cv2
 import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
+from peer_loop import answer
 
 
 def opened(task: str, model: str) -> object:
@@ -36,14 +35,7 @@ def main(task: str, model: str, frame: str) -> None:
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         return look(mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb))
 
-    for line in sys.stdin:
-        times = []
-        for _ in range(int(line)):
-            start = perf_counter()
-            call()
-            times.append((perf_counter() - start) * 1e3)
-        sys.stdout.write(json.dumps(times) + "\n")
-        sys.stdout.flush()
+    answer(call)
 
 
 if __name__ == "__main__":

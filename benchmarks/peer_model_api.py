@@ -6,13 +6,12 @@ It runs on one thread and in full float32, as edgecv does. Reads a number of cal
 standard input; answers with a JSON list of milliseconds.
 """
 
-import json
 import sys
-from time import perf_counter
 
 import numpy as np
 from model_api.adapters import OpenvinoAdapter, create_core
 from model_api.models import Model
+from peer_loop import answer
 
 
 def main(path: str, frame: str) -> None:
@@ -21,14 +20,7 @@ def main(path: str, frame: str) -> None:
     adapter = OpenvinoAdapter(create_core(), path, device="CPU", plugin_config=settings)
     model = Model.create_model(adapter)
     bgr = np.load(frame)
-    for line in sys.stdin:
-        times = []
-        for _ in range(int(line)):
-            start = perf_counter()
-            model(bgr)
-            times.append((perf_counter() - start) * 1e3)
-        sys.stdout.write(json.dumps(times) + "\n")
-        sys.stdout.flush()
+    answer(lambda: model(bgr))
 
 
 if __name__ == "__main__":

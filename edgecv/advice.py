@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 
 from edgecv.cache import cache_dir, write_atomic
+from edgecv.machine.board import board
+from edgecv.machine.cpu import cpu
 from edgecv.zoo.checksums import sha256_of
 
 log = logging.getLogger(__name__)
@@ -136,19 +138,12 @@ def _of_size(model: Path) -> Iterator[Path]:
 
 
 def _board() -> str:
-    try:
-        return Path("/proc/device-tree/model").read_text(encoding="utf-8").rstrip("\0")
-    except OSError:
-        return ""
+    return board(Path("/"), platform.machine()).name
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    wanted = ("model name", "CPU part", "flags", "Features")
-    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(wanted)))
+    found = cpu(Path("/"))
+    return f"{found.model}: {' '.join(found.features)}"
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -190,6 +190,23 @@ def grid_anchors(
     return out
 
 
+def ssd_to_points(offsets: Array, anchors: FloatArray, variance: float) -> FloatArray:
+    """Turn an SSD's landmarks into points, in the unit of the anchors.
+
+    Source: Deng et al., "RetinaFace: Single-stage Dense Face Localisation in the Wild", 2019.
+
+    Args:
+        offsets: (N, K, 2), x then y, from each anchor's centre.
+        anchors: float32 (N, 4), cxcywh.
+        variance: What the offsets were divided by.
+
+    Returns:
+        float32 (N, K, 2).
+    """
+    out: FloatArray = anchors[:, None, :2] + offsets * np.float32(variance) * anchors[:, None, 2:]
+    return out
+
+
 @lru_cache(maxsize=8)
 def ssd_anchors(
     input_hw: tuple[int, int],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecv import htmlpage as page
+from edgecv.modelfile import size_of
 
 from .card import SECTION, interval, lost, recipe_line, verdict_lines
 from .contract import Outcome, Terms
@@ -14,7 +15,6 @@ from .drop import DRAWS, Comparison, compare, metrics_of
 from .examples import Example
 from .ladder import Step
 from .pictures import Histogram, bars, overlay
-from .timing import size_of
 
 if TYPE_CHECKING:
     from .sensitivity import LayerNoise

@@ -42,13 +42,6 @@ def latencies(
         return _measured(sessions, rounds, calls)
 
 
-def size_of(file: Path) -> int:
-    """Return the bytes of a model, its weights included where they lie beside it."""
-    weights = file.with_suffix(".bin")
-    beside = weights.stat().st_size if file.suffix == ".xml" and weights.is_file() else 0
-    return file.stat().st_size + beside
-
-
 def _measured(sessions: Mapping[str, Session], rounds: int, calls: int) -> dict[str, float]:
     feeds = {name: _noise(session.inputs) for name, session in sessions.items()}
     times: dict[str, list[float]] = {name: [] for name in sessions}

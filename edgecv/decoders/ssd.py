@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecv.boxes import nms, ssd_anchors, ssd_to_xyxy
+from edgecv.boxes import nms, ssd_anchors, ssd_to_points, ssd_to_xyxy
 from edgecv.decoders.objects import logit, objects, same_rows, sigmoid
 from edgecv.decoders.roles import by_role, check_classes
 from edgecv.errors import SpecError
@@ -80,17 +80,12 @@ def decode(  # noqa: PLR0913 - the options of one family of models
     points = None
     if "landmarks" in outputs:
         given = outputs["landmarks"].reshape(len(offsets), -1, 2)[rows[chosen]]
-        points = _points(given, priors[rows[chosen]], variances[0])
+        points = ssd_to_points(given, priors[rows[chosen]], variances[0])
         points *= np.array([width, height], np.float32)
     return objects(
         xyxy[chosen], scores[chosen], class_ids[chosen],
         spec=spec, placement=placement, landmarks=points,
     )  # fmt: skip
-
-
-def _points(offsets: Array, anchors: FloatArray, variance: float) -> FloatArray:
-    out: FloatArray = anchors[:, None, :2] + offsets * np.float32(variance) * anchors[:, None, 2:]
-    return out
 
 
 def _anchors(spec: ModelSpec, placement: Placement, options: Mapping[str, Any]) -> FloatArray:

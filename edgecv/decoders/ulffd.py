@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgecv.boxes import grid_anchors, nms, ssd_to_xyxy
+from edgecv.boxes import grid_anchors, nms, ssd_to_points, ssd_to_xyxy
 from edgecv.decoders.objects import logit, objects, same_rows, sigmoid
 from edgecv.decoders.roles import by_role
 from edgecv.image import Placement
 from edgecv.results import Detections, Faces
 from edgecv.spec import ModelSpec
-from edgecv.types import Array, FloatArray
+from edgecv.types import Array
 
 # Source: the priors of Ultra-Light-Fast-Generic-Face-Detector-1MB for 320x240, (height, width).
 SQUARES = tuple(
@@ -66,13 +66,8 @@ def decode(  # noqa: PLR0913 - the options of one family of models
     points = None
     if "landmarks" in outputs:
         given = outputs["landmarks"].reshape(len(offsets), -1, 2)[rows[chosen]]
-        points = _points(given, anchor[chosen], variances[0])
+        points = ssd_to_points(given, anchor[chosen], variances[0])
     return objects(
         xyxy[chosen], scores[chosen], np.zeros(len(chosen), np.int64),
         spec=spec, placement=placement, landmarks=points,
     )  # fmt: skip
-
-
-def _points(offsets: Array, anchors: FloatArray, variance: float) -> FloatArray:
-    out: FloatArray = anchors[:, None, :2] + offsets * np.float32(variance) * anchors[:, None, 2:]
-    return out

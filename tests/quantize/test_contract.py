@@ -12,7 +12,7 @@ from edgecv.quantize.faults import at_fault
 from edgecv.quantize.ladder import Rung
 from edgecv.quantize.recipe import QuantRecipe
 from edgecv.quantize.sensitivity import LayerNoise
-from edgecv.quantize.timing import latencies, size_of
+from edgecv.quantize.timing import latencies
 
 from edgecv.errors import DataError, UnknownNameError
 
@@ -179,12 +179,3 @@ def test_files_are_timed_in_turns(workshop) -> None:
     found = latencies(files, runtime="tflite", rounds=2, calls=2)
     assert found.keys() == files.keys()
     assert all(np.isfinite(value) and value > 0 for value in found.values())
-
-
-def test_the_weights_of_a_pair_of_files_are_counted(tmp_path: Path) -> None:
-    (tmp_path / "a.xml").write_bytes(bytes(3))
-    assert size_of(tmp_path / "a.xml") == 3
-    (tmp_path / "a.bin").write_bytes(bytes(5))
-    assert size_of(tmp_path / "a.xml") == 8
-    (tmp_path / "a.onnx").write_bytes(bytes(2))
-    assert size_of(tmp_path / "a.onnx") == 2
