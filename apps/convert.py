@@ -262,7 +262,7 @@ def _is_rounded(path: Path, kind: str) -> bool:
     if kind != "keras" or path.suffix != ".keras":
         return False
     needs_tensorflow()
-    from edgecv.training.qat import is_quantized
+    from edgecv.training.qat.network import is_quantized
 
     return bool(is_quantized(path))
 

@@ -203,7 +203,7 @@ def _refuse_rounded(path: Path) -> None:
         PackageMissingError: TensorFlow is not installed.
     """
     needs_tensorflow()
-    from edgecv.training.qat import is_quantized
+    from edgecv.training.qat.network import is_quantized
 
     if is_quantized(path):
         raise ModelFileError(
@@ -244,7 +244,7 @@ def _train(
         raise DataError("what is trained for INT8 becomes a TFLite file and no other")
     from edgecv.converters import keras_qat
 
-    from edgecv.training.qat_tune import finetune
+    from edgecv.training.qat.tune import finetune
 
     pictures = args.train or args.data
     tuned = finetune(job.path, pictures, folder / "training", seed=recipe.seed)

@@ -23,7 +23,7 @@ from .inputs import picture_paths
 from .options import checked, count
 
 if TYPE_CHECKING:
-    from edgecv.training.weights_import import Imported
+    from edgecv.training.weights.take import Imported
 
 EXAMPLE = """\
   edgecv weights import --from mobilenet_v1_0.25_224_fp32 --into mobilenet_v1 --alpha 0.25 \\
@@ -141,7 +141,7 @@ def _pictures(folder: str | None, limit: int) -> list[Image]:
 
 
 def _imported(source: _Source, args: argparse.Namespace, settling: list[Image]) -> Imported:
-    from edgecv.training.weights_import import import_weights
+    from edgecv.training.weights.take import import_weights
 
     options: dict[str, Any] = dict(args.options)
     if args.alpha is not None:
@@ -155,7 +155,7 @@ def _imported(source: _Source, args: argparse.Namespace, settling: list[Image]) 
 
 
 def _verified(source: _Source, made: Imported, images: list[Image]) -> str:
-    from edgecv.training.weights_verify import compare
+    from edgecv.training.weights.verify import compare
 
     parity = compare(source.path, source.spec, made, images)
     print(parity)

@@ -1,7 +1,7 @@
 """Keras files with the rounding of INT8 inside to TFLite: their ranges are those of the file.
 
-No pictures are needed: `edgecv.training.qat` has measured, and trained, what a calibration would
-guess. The file's outputs are within one step of the network's.
+No pictures are needed: `edgecv.training.qat.network` has measured, and trained, what a calibration
+would guess. The file's outputs are within one step of the network's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def convert(source: Path, target: Path, *, inputs: str = "int8", outputs: str = 
     """Write a TFLite file of integers with the ranges of a `.keras` file, and run it once.
 
     Args:
-        source: A `.keras` file of which `edgecv.training.qat.is_quantized` is true.
+        source: A `.keras` file of which `edgecv.training.qat.network.is_quantized` is true.
         target: The file to be; one that is there is replaced.
         inputs: What it takes: "int8", "uint8" or "float32".
         outputs: What it gives.
@@ -41,7 +41,7 @@ def convert(source: Path, target: Path, *, inputs: str = "int8", outputs: str = 
         InferenceError: TFLite has no operator for a part of it, or would compute it in floats.
         OutputError: The target cannot be written.
     """
-    from edgecv.training.qat import is_quantized
+    from edgecv.training.qat.network import is_quantized
 
     if not is_quantized(source):
         raise ModelFileError(f"{source} has no ranges inside: train it with [qat], or calibrate it")
@@ -60,7 +60,7 @@ def export_tflite(
         InferenceError, OutputError: As `convert`.
     """
     from edgecv.training.kerasfile import save_model
-    from edgecv.training.qat import empty_ranges
+    from edgecv.training.qat.network import empty_ranges
 
     if empty := empty_ranges(model):
         raise ValueError(f"{model.name}: calibrate it first: {', '.join(empty[:5])} saw no value")

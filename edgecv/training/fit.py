@@ -24,13 +24,13 @@ from edgecv.training.errors import CheckpointError, TrainingError
 from edgecv.training.failures import translated
 from edgecv.training.history import Row
 from edgecv.training.kerasfile import save_model
-from edgecv.training.qat_training import with_ranges
+from edgecv.training.qat.training import with_ranges
 from edgecv.training.recipe import Recipe
 from edgecv.training.run import Folder, open_folder
 from edgecv.training.schedule import learning_rate
 from edgecv.training.settings import build
 from edgecv.training.tasks import TASKS, Task
-from edgecv.training.teaching import with_teacher
+from edgecv.training.teachers.teaching import with_teacher
 from edgecv.training.trainer import Trainer
 from edgecv.training.workers import Machines, machines
 

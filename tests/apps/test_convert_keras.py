@@ -172,8 +172,8 @@ def test_floats_that_say_something_else_are_refused(
 def rounded_file(keras_file, photos, tmp_path_factory) -> Path:
     """The same network with INT8's rounding inside, as a training with [qat] leaves it."""
     from edgecv.models.loading import load_network
-    from edgecv.training import qat
     from edgecv.training.kerasfile import save_model
+    from edgecv.training.qat import network as qat
 
     model = qat.prepare(load_network(keras_file))
     images = [sdk.read_image(file) for file in sorted(photos.rglob("*.png"))]

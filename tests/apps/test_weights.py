@@ -100,9 +100,9 @@ def test_a_backbone_has_no_task(edgecv, theirs, tmp_path) -> None:
 def test_an_import_that_does_not_hold_is_not_written(
     edgecv, theirs, photos, tmp_path, monkeypatch
 ) -> None:
-    from edgecv.training import weights_verify
+    from edgecv.training.weights import verify
 
-    monkeypatch.setattr(weights_verify, "LARGEST", -1.0)
+    monkeypatch.setattr(verify, "LARGEST", -1.0)
     out = tmp_path / "start.keras"
     ran = edgecv(*words(theirs, out, "--verify", photos))
     assert ran.code == 1

@@ -104,7 +104,7 @@ def mobilenet(zoo_folder: Path, tmp_path_factory) -> Exported:
     from edgecv.converters.keras_tflite import convert
 
     from edgecv.training.kerasfile import save_model
-    from edgecv.training.weights_import import import_weights
+    from edgecv.training.weights.take import import_weights
 
     folder, name = tmp_path_factory.mktemp("classifier"), "mobilenet_v1_0.25_224_fp32"
     with pytest.MonkeyPatch.context() as patch:

@@ -13,8 +13,8 @@ from edgecv.models.heatmap import heatmap_pose, heatmap_spec
 from edgecv.models.ppn import ppn, ppn_spec
 from edgecv.spec import ModelSpec
 from edgecv.training.data.samples import Sample
-from edgecv.training.encode_pose import heatmap_encoder, ppn_encoder
-from edgecv.training.pose_losses import POSE_LOSSES
+from edgecv.training.losses.pose import POSE_LOSSES
+from edgecv.training.targets.pose import heatmap_encoder, ppn_encoder
 from edgecv.types import Size
 
 # Keras' own, when it writes a file

@@ -9,8 +9,8 @@ from edgecv.image import Placement
 from edgecv.models import build
 from edgecv.models.segmentation import fcn, segmentation_spec, unet
 from edgecv.training.data.samples import Sample
-from edgecv.training.encode_masks import mask_encoder
-from edgecv.training.mask_losses import dice_cross_entropy
+from edgecv.training.losses.masks import dice_cross_entropy
+from edgecv.training.targets.masks import mask_encoder
 from edgecv.types import Size
 
 

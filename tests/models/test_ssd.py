@@ -12,9 +12,9 @@ from edgecv.models import build
 from edgecv.models.ssd import ssd, ssd_spec
 from edgecv.results import Faces
 from edgecv.spec import ModelSpec
-from edgecv.training.box_losses import BACKGROUND, BOX_LOSSES
 from edgecv.training.data.samples import Sample
-from edgecv.training.encode_boxes import ssd_encoder
+from edgecv.training.losses.boxes import BACKGROUND, BOX_LOSSES
+from edgecv.training.targets.boxes import ssd_encoder
 from edgecv.types import Size
 
 EIGHT = {"layers": 5, "strides": (8, 16, 32, 64, 128), "scale_min": 0.1}

@@ -17,9 +17,9 @@ from edgecv.training.errors import RecipeError
 from edgecv.training.fit import fit
 from edgecv.training.kerasfile import save_model
 from edgecv.training.measuring import Inference
-from edgecv.training.pseudo_labels import Found, merged
 from edgecv.training.recipe import read_recipe, recipe_from_dict
 from edgecv.training.tasks.detect import make, measurer, truth
+from edgecv.training.teachers.labels import Found, merged
 
 # Keras' own, when it writes a file
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

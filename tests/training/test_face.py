@@ -21,11 +21,11 @@ from edgecv.errors import DataError, EdgeCVError
 from edgecv.evaluation import verification
 from edgecv.training.data.samples import Sample, SampleList
 from edgecv.training.errors import RecipeError
-from edgecv.training.face_pairs import FacePairs, paired, portraits
+from edgecv.training.faces.pairs import FacePairs, paired, portraits
 from edgecv.training.fit import fit
 from edgecv.training.recipe import read_recipe, recipe_from_dict
 from edgecv.training.tasks.face import face_spec, held_out, make, open_embedder, stripped
-from edgecv.training.teacher import embed_aligned
+from edgecv.training.teachers.teacher import embed_aligned
 
 SIZE = 32
 PEOPLE = 8

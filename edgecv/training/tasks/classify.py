@@ -17,10 +17,10 @@ from edgecv.results import Classes
 from edgecv.spec import InputSpec, ModelSpec
 from edgecv.training.data.mix import soft_labels
 from edgecv.training.data.samples import Sample, Samples
-from edgecv.training.losses import build_loss
+from edgecv.training.losses.classes import build_loss
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_network
-from edgecv.training.qat_training import started
+from edgecv.training.qat.training import started
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.sets import open_sets
 from edgecv.types import FloatArray, Image

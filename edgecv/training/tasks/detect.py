@@ -16,14 +16,14 @@ from edgecv.evaluation.loop import pictures
 from edgecv.labels import FACE_5
 from edgecv.models.ssd import ssd, ssd_spec
 from edgecv.results import Detections, Faces
-from edgecv.training.box_losses import BACKGROUND, BOX_LOSSES
 from edgecv.training.data.samples import Derived, Sample, Samples
-from edgecv.training.encode_boxes import ssd_encoder
-from edgecv.training.losses import build_loss
+from edgecv.training.losses.boxes import BACKGROUND, BOX_LOSSES
+from edgecv.training.losses.classes import build_loss
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
-from edgecv.training.qat_training import started
+from edgecv.training.qat.training import started
 from edgecv.training.settings import build, within
+from edgecv.training.targets.boxes import ssd_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
 from edgecv.training.tasks.sets import open_sets

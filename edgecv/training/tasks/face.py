@@ -22,15 +22,15 @@ from edgecv.spec import ModelSpec
 from edgecv.training.data.geometry import INPUT
 from edgecv.training.data.samples import Sample, Samples, Subset
 from edgecv.training.errors import RecipeError
-from edgecv.training.face_heads import HEADS, Distill, Head, People, Triplet, project, teacher_loss
-from edgecv.training.face_pairs import DETECTOR, FacePairs, Verification, paired, portraits
+from edgecv.training.faces.heads import HEADS, Distill, Head, People, Triplet, project, teacher_loss
+from edgecv.training.faces.pairs import DETECTOR, FacePairs, Verification, paired, portraits
+from edgecv.training.losses.triplet import ByPeople
 from edgecv.training.network import take_weights
-from edgecv.training.qat_training import started
+from edgecv.training.qat.training import started
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.tasks import Outputs, Targets, Task, Tensor
 from edgecv.training.tasks.sets import open_set
-from edgecv.training.teacher import Numbered, embeddings
-from edgecv.training.triplet import ByPeople
+from edgecv.training.teachers.teacher import Numbered, embeddings
 from edgecv.types import Array, FloatArray, IntArray
 
 if TYPE_CHECKING:

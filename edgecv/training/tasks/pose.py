@@ -20,14 +20,14 @@ from edgecv.results import Poses
 from edgecv.spec import ModelSpec
 from edgecv.training.data.augment import GREY
 from edgecv.training.data.samples import Derived, Sample, Samples
-from edgecv.training.encode_pose import heatmap_encoder, ppn_encoder
 from edgecv.training.errors import RecipeError
-from edgecv.training.losses import build_loss
+from edgecv.training.losses.classes import build_loss
+from edgecv.training.losses.pose import POSE_LOSSES
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
-from edgecv.training.pose_losses import POSE_LOSSES
-from edgecv.training.qat_training import started
+from edgecv.training.qat.training import started
 from edgecv.training.settings import at_least, build, within
+from edgecv.training.targets.pose import heatmap_encoder, ppn_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
 from edgecv.training.tasks.sets import open_sets

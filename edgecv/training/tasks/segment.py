@@ -11,14 +11,14 @@ import numpy as np
 from edgecv.models.segmentation import fcn, segmentation_spec, unet
 from edgecv.results import Mask
 from edgecv.training.data.samples import Samples
-from edgecv.training.encode_masks import mask_encoder
 from edgecv.training.errors import RecipeError
-from edgecv.training.losses import build_loss
-from edgecv.training.mask_losses import MASK_LOSSES
+from edgecv.training.losses.classes import build_loss
+from edgecv.training.losses.masks import MASK_LOSSES
 from edgecv.training.measuring import Inference
 from edgecv.training.network import open_backbone
-from edgecv.training.qat_training import started
+from edgecv.training.qat.training import started
 from edgecv.training.settings import build, within
+from edgecv.training.targets.masks import mask_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
 from edgecv.training.tasks.sets import open_sets

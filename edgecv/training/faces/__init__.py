@@ -1,0 +1,1 @@
+"""Heads and measures that only faces have."""

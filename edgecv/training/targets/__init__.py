@@ -1,0 +1,1 @@
+"""What a network is to answer for a picture: boxes, masks and keypoints on its grids."""

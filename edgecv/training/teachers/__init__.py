@@ -1,0 +1,1 @@
+"""What a larger network says of the pictures that a smaller one learns from."""

@@ -1,0 +1,1 @@
+"""Weights of public files, taken into our own networks."""
