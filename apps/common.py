@@ -79,13 +79,19 @@ def default_model(task: str) -> str:
     return name
 
 
-def open_second(args: argparse.Namespace, name: str, task: str) -> Model:
+def open_second(args: argparse.Namespace, name: str | None, task: str) -> Model:
     """Open a model that helps the first one, on the same device, by whatever runtime reads it.
+
+    Args:
+        args: The command line: device and threads.
+        name: The model; None for the task's own.
+        task: What it is for.
 
     Raises:
         UsageError: The model is for another task.
         EdgeCVError: It could not be opened.
     """
+    name = name or default_model(task)
     _check_listed(name, task)
     return _for_task(load(name, device=args.device, threads=args.threads), task)
 

@@ -36,9 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source_options(parser, DEFAULTS[TASK], drawn=False)
     parser.add_argument(
         "--detector",
-        default=DEFAULTS["face_detection"],
         metavar="NAME|FILE",
-        help="the model that finds the faces (default: %(default)s)",
+        help=f"the model that finds the faces (default: {DEFAULTS['face_detection']})",
     )
 
 

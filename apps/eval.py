@@ -25,10 +25,9 @@ from edgecv.model import Model
 from edgecv.progress import Report, bar
 from edgecv.zoo import checksums
 
-from .common import UsageError, open_model, open_second
+from .common import DEFAULTS, UsageError, open_model, open_second
 from .options import add_run_options, add_spec_options, count
 
-DETECTOR = "yunet_n_320"
 LISTED = 8  # classes that a line names before it says how many more there are
 
 
@@ -155,8 +154,9 @@ def print_table(evaluation: Evaluation, origin: Mapping[str, Any], *, per_class:
 def _add_data(command: argparse.ArgumentParser, measure: Measure) -> None:
     command.set_defaults(score=None, plot=None, per_class=False)
     command.add_argument(
-        "--model", required=True, metavar="NAME|FILE", help="a name of `edgecv models`, or a file"
-    )
+        "--model", metavar="NAME|FILE",
+        help=f"a name of `edgecv models`, or a file (default: {DEFAULTS[measure.task]})",
+    )  # fmt: skip
     command.add_argument(
         "--data", required=True, type=Path, metavar="DIR", help=datasets.LAYOUTS[measure.layout]
     )
@@ -187,8 +187,9 @@ def _configure_pose(command: argparse.ArgumentParser) -> None:
 
 def _configure_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--detector", default=DETECTOR, metavar="NAME|FILE",
-        help=f"the face detector, one that gives five points (default: {DETECTOR})",
+        "--detector", metavar="NAME|FILE",
+        help="the face detector, one that gives five points (default: "
+        f"{DEFAULTS['face_detection']})",
     )  # fmt: skip
     command.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ROC curve")
 
