@@ -29,8 +29,13 @@ from .options import count, web_address
 
 DETECTOR, POSE, FACES, EMBEDDER = "detection", "pose", "face_detection", "face_embedding"
 """The models of the demo, by their tasks."""
-NEEDS = {"detect": (DETECTOR,), "pose": (DETECTOR, POSE), "face": (FACES, EMBEDDER)}
-"""The models that a part of the demo needs."""
+NEEDS = {
+    "detect": (DETECTOR,),
+    "pose": (DETECTOR, POSE),
+    "face": (FACES,),
+    "names of faces": (FACES, EMBEDDER),
+}
+"""The models that a part of the demo needs; names are a part of faces."""
 TIMED_CALLS = 15
 
 
@@ -74,11 +79,10 @@ def run(args: argparse.Namespace) -> int:
     if args.live:
         return live(models, photos, args)
     results: dict[str, dict[str, Any]] = {}
-    parts = {"detect": detect, "pose": pose, "face": face}
-    for part, needs in NEEDS.items():
-        if not models.keys() >= set(needs):
+    for part, look in {"detect": detect, "pose": pose, "face": face}.items():
+        if not models.keys() >= set(NEEDS[part]):
             continue
-        for name, (image, result) in parts[part](models, photos).items():
+        for name, (image, result) in look(models, photos).items():
             file = f"{part}_{name}.png"
             write_image(args.out / file, result.draw(image))
             results[file] = {"source": name, **result.to_dict()}
@@ -178,9 +182,11 @@ def person(detector: Model, image: Image) -> Region | None:
 
 
 def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
-    """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else."""
+    """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else.
+
+    Without an embedder faces are found, and nobody is named.
+    """
     hopper, astronaut = photos["grace_hopper"], photos["astronaut"]
-    known = embed_faces(hopper, faces_of(models, hopper), models[EMBEDDER])[:1]
     small = cv2.resize(hopper, None, fx=0.4, fy=0.4)
     pictures: dict[str, Image] = {
         "mirrored": np.ascontiguousarray(hopper[:, ::-1]),
@@ -188,6 +194,9 @@ def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
         "tilted": tilted(hopper, 15),
         "somebody_else": astronaut,
     }
+    if EMBEDDER not in models:
+        return {name: (image, faces_of(models, image)) for name, image in pictures.items()}
+    known = embed_faces(hopper, faces_of(models, hopper), models[EMBEDDER])[:1]
     return {name: (image, named(models, image, known)) for name, image in pictures.items()}
 
 

@@ -18,13 +18,16 @@ from .steps import Angles, Emit, Repetitions, Step
 
 TASK = "pose"
 PERSON = "person"
-ONE_PERSON = ("blazepose", "movenet")
+ONE_PERSON = ("blazepose", "movenet", "heatmap")
 """Decoders of models that see a single person."""
+FILLING = "heatmap"
+"""The decoder of models for a person who fills the picture: people are found for them first."""
 EPILOG = """\
 examples:
   edgecv pose dancer.jpg                            one person, who fills most of the picture
   edgecv pose crowd.jpg --detector ssd_mobilenet_v1_coco_int8
                                                     everybody: found, then looked at in turn
+  edgecv pose crowd.jpg --model edgecv-pose         the same, for this model, with no detector named
   edgecv pose crowd.jpg --model human-pose-estimation-0001_int8
                                                     a model that sees several people at once
   edgecv pose photos/ --out drawn/ --json poses.jsonl
@@ -71,7 +74,7 @@ def opened(args: argparse.Namespace) -> Call:
     """Open what makes poses of a picture: of everybody, of one who is followed, or of one."""
     model = open_model(args, TASK)
     try:
-        if args.detector:
+        if args.detector or (model.spec.decoder == FILLING and not args.single):
             return everybody(args, model)
         return PoseTracker(model) if follows(args, model) else model
     except BaseException:
