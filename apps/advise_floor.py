@@ -20,7 +20,7 @@ from edgecv.model import Model
 from edgecv.spec import ModelSpec
 from edgecv.types import Image
 
-from .eval import DETECTOR, MEASURES, Measure
+from .eval import MEASURES, Measure
 from .quantize_data import check_layout, classes_of, limited
 
 LOOKS = 128
@@ -74,7 +74,7 @@ class Labelled:
         check_layout(folder, self._measure.layout, spec.task)
         self._data: Any = limited(self._measure.read(folder), limit)
         self._args = argparse.Namespace(
-            classes=classes_of(spec, self._data), limit=None, margin=0.0, detector=DETECTOR,
+            classes=classes_of(spec, self._data), limit=None, margin=0.0, detector=None,
             device="cpu", threads=None,
         )  # fmt: skip
         self._before: Evaluation | None = None

@@ -19,7 +19,7 @@ from edgecv.spec import ModelSpec
 from edgecv.training.errors import RecipeError
 
 from .common import UsageError, warn
-from .eval import DETECTOR, MEASURES, Measure
+from .eval import MEASURES, Measure
 from .options import add_spec_options, count, names, spec_changes
 from .quantize_data import KINDS, can_become, check_known, check_layout, limited
 from .together import check_free, publish, work_folder
@@ -141,8 +141,8 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         "--margin", type=float, default=0.0, metavar="PART", help="as in `edgecv eval pose`"
     )
     group.add_argument(
-        "--detector", default=DETECTOR, metavar="NAME|FILE",
-        help=f"as in `edgecv eval face-verify` (default: {DETECTOR})",
+        "--detector", metavar="NAME|FILE",
+        help="as in `edgecv eval face-verify` (default: the same)",
     )  # fmt: skip
 
 
