@@ -37,7 +37,10 @@ DEFAULTS = {
 }
 """The model of each task where none is named."""
 
-BUNDLED = {"detection": "edgecv-detect"}
+BUNDLED = {
+    "detection": "edgecv-detect",
+    "face_detection": "edgecv-face-detect",
+}
 """The model that ships with the package and stands in where that one cannot be had."""
 
 
