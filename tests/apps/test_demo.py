@@ -4,6 +4,7 @@ import json
 
 import cv2
 import pytest
+from edgecv.apps.common import BUNDLED
 
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
@@ -53,13 +54,22 @@ def test_without_a_network_the_demo_does_what_ships_and_says_what_it_lacks(
     monkeypatch.setenv("EDGECV_CACHE", str(tmp_path / "cache"))
     ran = edgecv("demo", "--out", tmp_path / "demo")
     assert ran.code == 0, ran.err
-    instead, left_out = ran.err.strip().splitlines()
-    assert "edgecv-detect ships with edgecv and is used" in instead
-    assert "left out, for want of movenet_lightning_int8" in left_out
+    *instead, left_out = ran.err.strip().splitlines()
+    assert len(instead) == len(BUNDLED)
+    for line, name in zip(instead, BUNDLED.values(), strict=True):
+        assert f"{name} ships with edgecv and is used" in line
+    assert "mobilefacenet_int8: " in left_out
+    assert "names of faces" in left_out
     assert "set EDGECV_ZOO_MIRROR" in left_out
     results = json.loads((tmp_path / "demo" / "results.json").read_text())["results"]
     found = results["detect_astronaut.png"]["detections"]
     assert {one["label"] for one in found} == {"person"}
+    (face,) = results["face_mirrored.png"]["faces"]
+    assert face["score"] > 0.9
+    left, top, right, bottom = face["box"]
+    right_eye, left_eye, nose, *mouth = face["landmarks"]
+    assert left < right_eye[0] < nose[0] < left_eye[0] < right
+    assert top < right_eye[1] < nose[1] < mouth[0][1] < bottom
 
 
 def test_the_live_demo_wants_all_models(edgecv, tmp_path, monkeypatch) -> None:
