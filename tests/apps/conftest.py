@@ -136,6 +136,19 @@ def stick(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def filling(tmp_path: Path) -> Path:
+    """A pose model, for a person who fills the picture, that sees all points in its middle."""
+    heatmaps = np.zeros((1, 4, 4, 17), np.float32)
+    heatmaps[:, 2, 2] = 0.9
+    outputs = {"heatmaps": heatmaps, "offsets": np.zeros((1, 4, 4, 34), np.float32)}
+    spec = {
+        "task": "pose", "decoder": "heatmap", "keypoints": "coco_17",
+        "options": {"activation": "none"},
+    }  # fmt: skip
+    return write_onnx(tmp_path / "filling.onnx", outputs, spec)
+
+
+@pytest.fixture
 def picture(tmp_path: Path) -> Callable[..., Path]:
     """Write a picture of one colour, named by its BGR values' name."""
     shades = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}

@@ -14,6 +14,21 @@ def test_a_detector_may_be_a_file(edgecv, stick, cats, picture) -> None:
     assert {40 <= point["x"] <= 80 for point in person["keypoints"]} == {True}
 
 
+def test_people_are_found_for_a_model_that_wants_them_to_fill_the_picture(
+    edgecv, filling, cats, picture
+) -> None:
+    def people(*words: object) -> list[dict[str, list[dict[str, float]]]]:
+        ran = edgecv("pose", picture("a.png"), "--model", filling, "--json", "-", *words)
+        assert ran.code == 0, ran.err
+        return json.loads(ran.out)["people"]
+
+    assert people() == []  # the usual detector finds nobody in a red picture
+    (alone,) = people("--single")
+    (found,) = people("--detector", cats)  # which sees one person, in the right half
+    assert {30 <= point["x"] <= 55 for point in alone["keypoints"]} == {True}
+    assert {55 < point["x"] <= 80 for point in found["keypoints"]} == {True}
+
+
 @pytest.mark.zoo
 @pytest.mark.data
 def test_a_skier_is_seen_better_when_found_first(edgecv, zoo, data) -> None:
