@@ -76,6 +76,26 @@ def open_backbone(recipe: Recipe) -> Network:
     return Network(model, names, INPUT)
 
 
+def take_head(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """Copy the head, too, of the file of [model] weights, where it has one that fits.
+
+    So a training goes on from a whole trained network; a backbone's file leaves the head as it is.
+
+    Args:
+        model: A backbone of `open_backbone`, and a head on it.
+        recipe: The recipe.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ModelFileError: The file cannot be read.
+    """
+    if recipe.model.weights:
+        take_weights(model, frozenset(), Path(recipe.model.weights))
+    return model
+
+
 def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None:
     """Copy weights from a trained file into the layers of the same names.
 

@@ -33,7 +33,8 @@ class ModelPart:
     Attributes:
         name: A name of `edgecv.models.MODELS`, or a .keras file of one's own.
         input_size: Side of a square input, or height and width, in pixels.
-        weights: A file of weights to start from; empty for a random start.
+        weights: A .keras file to start from, of a backbone or of a whole trained network, whose
+            head is taken too where it fits; empty for a random start.
         options: The builder's other options, such as alpha or groups.
     """
 

@@ -57,6 +57,24 @@ def test_the_loss_decides_whether_there_is_a_background(folder, loss, width, act
     assert task.backbone < {layer.name for layer in task.model.layers}
 
 
+def test_a_training_goes_on_from_a_whole_trained_detector(folder, tmp_path):
+    first = make(recipe_of(folder))
+    before = {layer.name: layer.get_weights() for layer in first.model.layers}
+    save_model(first.model, first.spec, tmp_path / "first.keras")
+    model = {"name": "mobilenet_v2", "alpha": 0.35, "input_size": 96, "momentum": 0.8}
+    model["weights"] = str(tmp_path / "first.keras")
+    task = make(recipe_of(folder, model=model))
+    for layer in task.model.layers:  # the random numbers that they would begin with differ
+        for ours, theirs in zip(layer.get_weights(), before[layer.name], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    other = make(recipe_of(folder, model=model, data=data_of(folder, only=["ball"])))
+    boxes, scores = (
+        other.model.get_layer(name).get_weights()[0] for name in ("boxes0_conv", "scores0_conv")
+    )
+    np.testing.assert_array_equal(boxes, before["boxes0_conv"][0])
+    assert scores.shape != before["scores0_conv"][0].shape, "another number of classes"
+
+
 def test_only_the_named_classes_are_learned_and_measured(folder):
     task = make(recipe_of(folder, data=data_of(folder, only=["ball"])))
     assert task.spec.labels == ("ball",)

@@ -20,7 +20,7 @@ from edgecv.training.data.samples import Derived, Sample, Samples
 from edgecv.training.losses.boxes import BACKGROUND, BOX_LOSSES
 from edgecv.training.losses.classes import build_loss
 from edgecv.training.measuring import Inference
-from edgecv.training.network import open_backbone
+from edgecv.training.network import open_backbone, take_head
 from edgecv.training.qat.training import started
 from edgecv.training.settings import build, within
 from edgecv.training.targets.boxes import ssd_encoder
@@ -112,7 +112,7 @@ def make(recipe: Recipe) -> Task:
     ).with_changes(source=f"trained by edgecv: recipe {recipe.name}")
     worker = Inference(spec)
     return Task(
-        model=started(model, recipe, spec),
+        model=started(take_head(model, recipe), recipe, spec),
         spec=spec,
         train=train,
         val=val,

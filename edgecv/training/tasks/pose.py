@@ -24,7 +24,7 @@ from edgecv.training.errors import RecipeError
 from edgecv.training.losses.classes import build_loss
 from edgecv.training.losses.pose import POSE_LOSSES
 from edgecv.training.measuring import Inference
-from edgecv.training.network import open_backbone
+from edgecv.training.network import open_backbone, take_head
 from edgecv.training.qat.training import started
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.targets.pose import heatmap_encoder, ppn_encoder
@@ -107,7 +107,7 @@ def make(recipe: Recipe) -> Task:
     spec = parts.spec.with_changes(source=f"trained by edgecv: recipe {recipe.name}")
     worker = Inference(spec)
     return Task(
-        model=started(parts.model, recipe, spec),
+        model=started(take_head(parts.model, recipe), recipe, spec),
         spec=spec,
         train=parts.train,
         val=parts.val,

@@ -15,7 +15,7 @@ from edgecv.training.errors import RecipeError
 from edgecv.training.losses.classes import build_loss
 from edgecv.training.losses.masks import MASK_LOSSES
 from edgecv.training.measuring import Inference
-from edgecv.training.network import open_backbone
+from edgecv.training.network import open_backbone, take_head
 from edgecv.training.qat.training import started
 from edgecv.training.settings import build, within
 from edgecv.training.targets.masks import mask_encoder
@@ -78,7 +78,7 @@ def make(recipe: Recipe) -> Task:
     worker = Inference(spec)
     output = Size(*model.output["mask"].shape[1:3])
     return Task(
-        model=started(model, recipe, spec),
+        model=started(take_head(model, recipe), recipe, spec),
         spec=spec,
         train=train,
         val=val,
