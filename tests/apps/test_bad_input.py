@@ -300,14 +300,20 @@ def test_libraries_do_not_write_to_stderr_beside_us(process, place) -> None:
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
-@pytest.mark.parametrize("words", [["models", "pull", "yunet_n_320"], ["face", "good.png"]])
-def test_without_a_network_the_ways_out_are_named(words, edgecv, place, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (["models", "pull", "yunet_n_320"], "yunet_n_320.onnx"),
+        (["segment", "good.png"], "deeplabv3_mnv2_dm05_pascal_quant.tflite"),  # none of ours does
+    ],
+)
+def test_without_a_network_the_ways_out_are_named(words, file, edgecv, place, monkeypatch) -> None:
     monkeypatch.setenv("EDGECV_ZOO_MIRROR", NOWHERE)
     monkeypatch.setenv("EDGECV_CACHE", str(place.folder / "cache"))
     monkeypatch.chdir(place.folder)
     ran = edgecv(*words)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.startswith(f"edgecv: cannot fetch yunet_n_320.onnx from {NOWHERE}/")
+    assert ran.err.startswith(f"edgecv: cannot fetch {file} from {NOWHERE}/")
     assert "EDGECV_ZOO_MIRROR" in ran.err
     assert "`edgecv models pull`" in ran.err
     assert ran.err.count("\n") == 1
