@@ -86,7 +86,7 @@ def _card(args: argparse.Namespace, card: Mapping[str, Any], digest: str, size: 
 
 ## Figures
 
-Float, at the end of the training: {figures}.
+Float, after the best epoch, which was chosen on these photographs: {figures}.
 
 {verdict}
 
