@@ -27,7 +27,8 @@ examples:
   edgecv pose dancer.jpg                            one person, who fills most of the picture
   edgecv pose crowd.jpg --detector ssd_mobilenet_v1_coco_int8
                                                     everybody: found, then looked at in turn
-  edgecv pose crowd.jpg --model edgecv-pose         the same, for this model, with no detector named
+  edgecv pose crowd.jpg --model mine.tflite         one that was trained for people who fill the
+                                                    picture (decoder "heatmap"): found first, too
   edgecv pose crowd.jpg --model human-pose-estimation-0001_int8
                                                     a model that sees several people at once
   edgecv pose photos/ --out drawn/ --json poses.jsonl
@@ -44,7 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--detector",
         metavar="NAME|FILE",
-        help="find people with this model, and run the pose model on each of them",
+        help="find people with this model, and run the pose model on each of them (with models of "
+        "the decoder heatmap the usual detector does, unless --single is given)",
     )
     group.add_argument(
         "--single",
