@@ -17,7 +17,7 @@ from edgecv.models import shufflenet_v1, shufflenet_v2  # noqa: E402
 from edgecv.models.blocks import conv_bn, depthwise_bn  # noqa: E402
 from edgecv.session import open_session  # noqa: E402
 from edgecv.tflitegraph import TYPE, Graph  # noqa: E402
-from edgecv.training import qat  # noqa: E402
+from edgecv.training.qat import network as qat  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
