@@ -23,7 +23,7 @@ SLOWER = 3
 EPILOG = """\
 Runs of the same model, runtime, device and threads are compared; where each file has but one run
 of a model, these are, whatever they ran on. What is compared are the rounds, each a process of its
-own, with a 95 % interval for the ratio of their medians. A difference under --margin is none.
+own, with a 99 % interval for the ratio of their medians. A difference under --margin is none.
 
 examples:
   edgecv bench mine.tflite --json before.json       and, after a change,
@@ -88,7 +88,7 @@ def _print(
         )
         rows.append((_name(verdict), f"{times[0]:.2f} ms", f"{times[1]:.2f} ms", str(verdict)))
     print(columns(rows, right=(1, 2)))
-    print(f"\np{args.at} of {args.stage.replace('_', ' ')}; in brackets the 95 % interval")
+    print(f"\np{args.at} of {args.stage.replace('_', ' ')}; in brackets the 99 % interval")
 
 
 def _name(verdict: Verdict) -> str:

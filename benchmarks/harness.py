@@ -5,7 +5,7 @@
                                                  once with a tenth more time, so many times each
 
 Exits with 1 when a limit is passed: 1 % or 20 microseconds a pass, whichever is more; one wrong
-verdict in twenty.
+verdict in twenty. "Too noisy to see a tenth" is no wrong verdict of a slower run; it is counted.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def verdicts(tries: int, rounds: int) -> bool:
     """Print how often the same is called different, and a tenth is missed."""
     setting = Setting(MODEL, "tflite", "cpu", 1)
     effort = Effort(seconds=0.5, count=20, warmup_seconds=1.0)
-    alarms = missed = 0
+    alarms = missed = blunt = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "picture").write_bytes(example()[0])
@@ -105,9 +105,13 @@ def verdicts(tries: int, rounds: int) -> bool:
             one, other = (measured(setting, folder, rounds, effort) for _ in range(2))
             same, slower = compare(one, other), compare(one, slowed(other))
             alarms += same.word != "no difference"
-            missed += slower.word != "slower"
+            blunt += slower.blunt and slower.word == "no difference"
+            missed += slower.word != "slower" and not slower.blunt
             print(f"{number + 1:3} the same: {same}; a tenth slower: {slower}", flush=True)
-    print(f"called different {alarms} of {tries}, a tenth missed {missed} of {tries}")
+    print(
+        f"called different {alarms} of {tries}; a tenth missed {missed} of {tries}, "
+        f"too noisy to see it {blunt}"
+    )
     return max(alarms, missed) <= tries / 20
 
 

@@ -33,12 +33,13 @@ DRIFT = 0.02
 BLUNT = 0.10
 """An interval this wide either way would have missed a difference that matters."""
 
-# Student's t, two-sided 95 %, by degrees of freedom (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
-_T95 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+# Student's t, two-sided 99 %, by degrees of freedom (NIST/SEMATECH e-Handbook, 1.3.6.7.2). With
+# 95 %, the same setting is called different in one of twenty pairs by chance alone.
+_T99 = (
+    63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169,
+    3.106, 3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878, 2.861, 2.845,
 )  # fmt: skip
-_T95_MANY = 2.086
+_T99_MANY = 2.845
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Verdict:
         after: The second.
         percent: The percentile that was compared.
         ratio: The second's time by the first's; below 1 where it is faster.
-        low: The lower end of the 95 % interval of that.
+        low: The lower end of the 99 % interval of that.
         high: The upper end.
         word: "faster", "slower" or "no difference".
         blunt: Whether the interval is so wide that a difference of a tenth may have been missed.
@@ -91,7 +92,7 @@ def compare(
     rng = np.random.default_rng(seed)
     one, other = (_Level(run, stage, percent, rng) for run in (before, after))
     gap = other.mean - one.mean
-    room = _t95(_freedom(one, other)) * math.sqrt(one.error2 + other.error2)
+    room = _t99(_freedom(one, other)) * math.sqrt(one.error2 + other.error2)
     low, high = math.exp(gap - room), math.exp(gap + room)
     ratio = math.exp(gap)
     word = "no difference"
@@ -131,12 +132,12 @@ def _freedom(one: _Level, other: _Level) -> float:
     return whole / parts if parts else math.inf
 
 
-def _t95(freedom: float) -> float:
+def _t99(freedom: float) -> float:
     """Return Student's t for any number of degrees: between those of the table, by the inverse."""
-    if freedom >= len(_T95):
-        return _T95_MANY
-    steps = -1 / np.arange(1, len(_T95) + 1)
-    return float(np.interp(-1 / max(freedom, 1.0), steps, _T95))
+    if freedom >= len(_T99):
+        return _T99_MANY
+    steps = -1 / np.arange(1, len(_T99) + 1)
+    return float(np.interp(-1 / max(freedom, 1.0), steps, _T99))
 
 
 def _rounds(run: Run, stage: str) -> tuple[list[Array], float]:

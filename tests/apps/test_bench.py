@@ -199,7 +199,7 @@ def test_the_verdict_is_printed_and_slower_has_a_code(edgecv, written, level, co
     ran = edgecv("bench", "compare", before, after)
     assert (ran.code, ran.err) == (code, "")
     assert f"{word}, " in ran.out
-    assert "p50 of end to end; in brackets the 95 % interval" in ran.out
+    assert "p50 of end to end; in brackets the 99 % interval" in ran.out
     values = json.loads(edgecv("bench", "compare", before, after, "--json").out)
     assert [(one["verdict"], one["percent"], one["valid"]) for one in values] == [(word, 50, True)]
 
