@@ -40,6 +40,9 @@ pictures goes into the first layer. What is written is a .keras file: start a tr
 without it only a training with batch norm frozen starts where the file left off.
 --verify runs both on photographs and refuses the import where they do not agree: another best class
 on more than 5 of 100 for integer weights, a difference above 0.001 for real ones.
+--become makes of the file's network a sister that devices run faster, without squeeze-and-excite or
+with another activation. It answers differently at first: a training (with the file as its teacher,
+say) has to follow.
 
 examples:
 {EXAMPLE}
@@ -47,6 +50,9 @@ examples:
       --no-top --settle photos/ --out backbone.keras
   edgecv weights import --from mobilefacenet_fp32 --into mobilefacenet --set activation=relu6 \\
       --set separable=true --set padding=symmetric --out face.keras
+  edgecv weights import --from face-reidentification-retail-0095_fp16 --into mobilefacenet \\
+      --set squeeze=8 --set padding=symmetric --set activation=prelu_shared \\
+      --become squeeze=0 --become padding=same --no-top --settle 'faces/**' --out face.keras
 """
 
 
@@ -85,6 +91,10 @@ def configure_import(parser: argparse.ArgumentParser) -> None:
         "--set", dest="options", action="append", default=[], type=checked(_option),
         metavar="OPTION=VALUE", help="any other option of the network",
     )  # fmt: skip
+    add(
+        "--become", action="append", default=[], type=checked(_option), metavar="OPTION=VALUE",
+        help="an option in which the network shall differ from the file's, a start for a training",
+    )  # fmt: skip
     add("--settle", metavar="PHOTOS", help="a folder: measure what batch norm goes by")
     add("--verify", metavar="PHOTOS", help="a folder: compare the outputs with the file's")
     add(
@@ -104,6 +114,8 @@ def _import(args: argparse.Namespace) -> int:
         raise UsageError(f"--out is a file that ends in .keras, got {args.out}")
     if args.out.exists() and not args.force:
         raise OutputError(f"{args.out} is there already: --force replaces it")
+    if args.become and (args.verify or not args.settle):
+        raise UsageError("--become wants --settle PHOTOS, and no --verify: outputs change")
     source = _source(args.source)
     settling, verifying = _pictures(args.settle, args.limit), _pictures(args.verify, args.limit)
     made = _imported(source, args, settling)
@@ -149,7 +161,10 @@ def _imported(source: _Source, args: argparse.Namespace, settling: list[Image]) 
     if args.no_top:
         options["include_top"] = False
     try:
-        return import_weights(source.path, source.spec, args.into, options=options, images=settling)
+        return import_weights(
+            source.path, source.spec, args.into, options=options, images=settling,
+            become=dict(args.become),
+        )  # fmt: skip
     except (TypeError, ValueError) as error:
         raise UsageError(f"{args.into}: {error}") from error
 

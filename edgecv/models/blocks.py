@@ -13,7 +13,8 @@ from edgecv.types import Size
 EPSILON = 1e-3
 """Of batch norm: the value that all TF-Slim MobileNets were trained with."""
 
-Activation = Literal["relu", "relu6", "hard_swish", "prelu"]
+Activation = Literal["relu", "relu6", "hard_swish", "prelu", "prelu_shared"]
+"""PReLU has a slope for each channel, "prelu_shared" one for all of them."""
 
 
 def image_input(input_size: int | Sequence[int]) -> Any:
@@ -122,9 +123,11 @@ def activate(x: Any, activation: Activation, *, name: str) -> Any:
     Raises:
         ValueError: It is none of those that the families use.
     """
-    if activation == "prelu":
+    if activation in ("prelu", "prelu_shared"):
         return keras.layers.PReLU(
-            shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=name
+            shared_axes=[1, 2] if activation == "prelu" else [1, 2, 3],
+            alpha_initializer=keras.initializers.Constant(0.25),
+            name=name,
         )(x)
     if activation == "relu":
         return keras.layers.ReLU(name=name)(x)
@@ -132,7 +135,36 @@ def activate(x: Any, activation: Activation, *, name: str) -> Any:
         return keras.layers.ReLU(6.0, name=name)(x)
     if activation == "hard_swish":
         return keras.layers.Activation("hard_swish", name=name)(x)
-    raise ValueError(f"activation is relu, relu6, hard_swish or prelu, got {activation!r}")
+    raise ValueError(
+        f"activation is relu, relu6, hard_swish, prelu or prelu_shared, got {activation!r}"
+    )
+
+
+def squeeze_excite(
+    x: Any,
+    reduced: int,
+    *,
+    name: str,
+    activation: Activation = "relu",
+    gate: Literal["hard_sigmoid", "sigmoid"] = "hard_sigmoid",
+) -> Any:
+    """Return a feature map whose channels are weighed by what all of the picture shows.
+
+    Source: Hu et al. 2018, "Squeeze-and-Excitation Networks", arXiv:1709.01507.
+
+    Args:
+        x: (B, H, W, C).
+        reduced: Channels between the two layers that make the C weights.
+        name: The layers' names begin with it; the weights are those of ``{name}_gate``.
+        activation: Between the two layers.
+        gate: What makes weights of 0..1 of the last one.
+    """
+    weight = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+    weight = keras.layers.Conv2D(reduced, 1, name=f"{name}_reduce")(weight)
+    weight = activate(weight, activation, name=f"{name}_{activation}")
+    weight = keras.layers.Conv2D(x.shape[-1], 1, name=f"{name}_restore")(weight)
+    weight = keras.layers.Activation(gate, name=f"{name}_gate")(weight)
+    return keras.layers.Multiply(name=f"{name}_multiply")([x, weight])
 
 
 def classifier(x: Any, classes: int, dropout: float) -> Any:

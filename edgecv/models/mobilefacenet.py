@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 
@@ -15,6 +15,7 @@ from .blocks import (
     depthwise_bn,
     image_input,
     make_divisible,
+    squeeze_excite,
 )
 
 STEM, HEAD = 64, 512
@@ -22,6 +23,15 @@ STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128
 """Expansion, output channels, blocks, and stride of the first of them (Table 1)."""
 
 Padding = Literal["same", "symmetric"]
+
+
+class _Style(NamedTuple):
+    """What all blocks have in common."""
+
+    activation: Activation
+    padding: Padding
+    squeeze: int
+    momentum: float
 
 
 def mobilefacenet(  # noqa: PLR0913
@@ -32,6 +42,7 @@ def mobilefacenet(  # noqa: PLR0913
     activation: Activation = "prelu",
     padding: Padding = "same",
     separable: bool = False,
+    squeeze: int = 0,
     include_top: bool = True,
     momentum: float = 0.99,
 ) -> keras.Model:
@@ -44,12 +55,15 @@ def mobilefacenet(  # noqa: PLR0913
         input_size: The side of a square, or height and width; pixels.
         alpha: A width multiplier.
         embedding: The length of the vector.
-        activation: "prelu" as in the paper; "relu" or "relu6" fuse with the convolution before them
-            when quantized, where PReLU is an operator of its own.
+        activation: "prelu" as in the paper; "prelu_shared", with one slope a layer, as in some
+            public weights; "relu" or "relu6" fuse with the convolution before them when quantized,
+            where PReLU is an operator of its own.
         padding: Where strides are 2: "same" pads the end, "symmetric" all around, as in weights
             that come from PyTorch or MXNet, and costs a TFLite operator each time.
         separable: Whether a 1x1 convolution follows the first depthwise one, both with ReLU, as in
             some public weights. The paper has none.
+        squeeze: Behind each block its channels are weighed by squeeze-and-excite, this many times
+            fewer between its two layers, as in some public weights. 0, as in the paper: not at all.
         include_top: Whether embeddings come out; else the last feature map, stride 16.
         momentum: Of batch norm; .9 suits short trainings.
 
@@ -59,14 +73,17 @@ def mobilefacenet(  # noqa: PLR0913
     check_alpha(alpha)
     if padding not in ("same", "symmetric"):
         raise ValueError(f"padding is same or symmetric, got {padding!r}")
+    if not isinstance(squeeze, int) or not 0 <= squeeze <= STEM:
+        raise ValueError(f"squeeze is a whole number from 0 to {STEM}, got {squeeze!r}")
+    style = _Style(activation, padding, squeeze, momentum)
     image = image_input(input_size)
     stem = make_divisible(STEM * alpha)
-    x = _stem(image, stem, activation, padding, momentum)
+    x = _stem(image, stem, style)
     first = "relu" if separable else activation
     x = depthwise_bn(x, name="stem_depthwise", activation=first, momentum=momentum)
     if separable:
         x = conv_bn(x, stem, name="stem_pointwise", activation=first, momentum=momentum)
-    x = _bottlenecks(x, alpha, activation, padding, momentum)
+    x = _bottlenecks(x, alpha, style)
     x = conv_bn(
         x, make_divisible(HEAD * alpha), name="head", activation=activation, momentum=momentum
     )
@@ -75,9 +92,8 @@ def mobilefacenet(  # noqa: PLR0913
     return keras.Model(image, x, name=f"mobilefacenet_{alpha:g}")
 
 
-def _stem(
-    image: Any, filters: int, activation: Activation, padding: Padding, momentum: float
-) -> Any:
+def _stem(image: Any, filters: int, style: _Style) -> Any:
+    activation, padding, _, momentum = style
     if padding == "same":
         return conv_bn(image, filters, 3, 2, name="stem", activation=activation, momentum=momentum)
     x = keras.layers.ZeroPadding2D(1, name="stem_pad")(image)
@@ -87,9 +103,8 @@ def _stem(
     return bn_activation(x, name="stem", activation=activation, momentum=momentum)
 
 
-def _bottlenecks(
-    x: Any, alpha: float, activation: Activation, padding: Padding, momentum: float
-) -> Any:
+def _bottlenecks(x: Any, alpha: float, style: _Style) -> Any:
+    activation, _, squeeze, momentum = style
     index = 0
     for expansion, filters, repeats, first_stride in STAGES:
         filters = make_divisible(filters * alpha)
@@ -97,17 +112,21 @@ def _bottlenecks(
             name, inputs, stride = f"block{index}", x, 1 if repeat else first_stride
             wide = x.shape[-1] * expansion
             x = conv_bn(x, wide, name=f"{name}_expand", activation=activation, momentum=momentum)
-            x = _depthwise(x, stride, name, activation, padding, momentum)
+            x = _depthwise(x, stride, name, style)
             x = conv_bn(x, filters, name=f"{name}_project", activation=None, momentum=momentum)
+            if squeeze:
+                x = squeeze_excite(
+                    x, max(1, filters // squeeze), name=f"{name}_squeeze",
+                    activation=activation, gate="sigmoid",
+                )  # fmt: skip
             if stride == 1 and inputs.shape[-1] == filters:
                 x = keras.layers.Add(name=f"{name}_add")([inputs, x])
             index += 1
     return x
 
 
-def _depthwise(
-    x: Any, stride: int, name: str, activation: Activation, padding: Padding, momentum: float
-) -> Any:
+def _depthwise(x: Any, stride: int, name: str, style: _Style) -> Any:
+    activation, padding, _, momentum = style
     symmetric = stride == 2 and padding == "symmetric"
     if symmetric:
         x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)

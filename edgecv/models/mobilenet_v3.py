@@ -20,6 +20,7 @@ from .blocks import (
     image_input,
     logits,
     make_divisible,
+    squeeze_excite,
 )
 
 
@@ -171,22 +172,11 @@ def _block(x: Any, row: Row, *, name: str, momentum: float) -> Any:
         momentum=momentum,
     )
     if row.squeeze:
-        x = _squeeze_excite(x, name=f"{name}_squeeze")
+        x = squeeze_excite(x, make_divisible(x.shape[-1] / 4), name=f"{name}_squeeze")
     x = conv_bn(x, row.filters, name=f"{name}_project", activation=None, momentum=momentum)
     if row.stride == 1 and channels == row.filters:
         x = keras.layers.Add(name=f"{name}_add")([inputs, x])
     return x
-
-
-def _squeeze_excite(x: Any, *, name: str) -> Any:
-    """Return a feature map whose channels are weighed by what all of the picture shows."""
-    channels = x.shape[-1]
-    weight = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-    weight = keras.layers.Conv2D(make_divisible(channels / 4), 1, name=f"{name}_reduce")(weight)
-    weight = activate(weight, "relu", name=f"{name}_relu")
-    weight = keras.layers.Conv2D(channels, 1, name=f"{name}_restore")(weight)
-    weight = keras.layers.Activation("hard_sigmoid", name=f"{name}_gate")(weight)
-    return keras.layers.Multiply(name=f"{name}_multiply")([x, weight])
 
 
 def _top(x: Any, head: int, alpha: float, minimalistic: bool, classes: int, dropout: float) -> Any:

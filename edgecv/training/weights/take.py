@@ -31,6 +31,7 @@ from edgecv.training.weights.mapping import (
     without_first_class,
 )
 from edgecv.training.weights.read import read_graph
+from edgecv.training.weights.vary import vary
 from edgecv.types import FloatArray, Image, TensorSpec
 
 READ_HERE = {"classification": "classifier", "face_embedding": "embedding"}
@@ -64,6 +65,7 @@ def import_weights(
     *,
     options: Mapping[str, Any] | None = None,
     images: Sequence[Image] = (),
+    become: Mapping[str, Any] | None = None,
 ) -> Imported:
     """Build a model and fill it with the weights of a file of the same network.
 
@@ -78,6 +80,9 @@ def import_weights(
             the feature maps, the heads of a detector for example, is left out.
         images: Pictures on which the statistics of batch norm are measured, a hundred or so;
             without them the model can be run, and trained with batch norm frozen.
+        become: Options in which the model shall differ from the file's network, such as
+            ``squeeze=0`` or another activation: what it gives is then near the file's at best, and
+            a start for a training. Wants images.
 
     Raises:
         ModelFileError: The file is damaged or of another network: the text names the layer.
@@ -92,25 +97,37 @@ def import_weights(
     whole = given.get("include_top", True)
     if whole and spec.options.get("background"):
         layers[-1] = without_first_class(layers[-1])
-    model = _built(name, given, graph, layers)
+    given = _known(name, graph, layers) | given
+    model = models.build(name, **given)
     pairs = _pairs(path, model, layers, whole=whole)
     take(pairs)
     made = _spec(spec, name) if whole else None
     if images:
         settle(model, tensors(model, spec, images))
+    if become:
+        model = _varied(model, name, given | dict(become), spec, images)
     used = {id(pair.source) for pair in pairs}
     left_out = tuple(layer.name for layer in layers if id(layer) not in used)
     notes = tuple(differences(pairs))
     return Imported(model, made, tuple(pairs), left_out, notes, graph.quantized)
 
 
-def _built(
-    name: str, options: dict[str, Any], graph: Graph, layers: Sequence[Linear]
-) -> keras.Model:
+def _known(name: str, graph: Graph, layers: Sequence[Linear]) -> dict[str, Any]:
+    """Return the options of a network that the file itself says."""
     known = models.option_names(name)
     outputs = layers[-1].bias.size
     found = {"input_size": graph.size, "classes": outputs, "embedding": outputs}
-    return models.build(name, **{k: v for k, v in found.items() if k in known} | options)
+    return {k: v for k, v in found.items() if k in known}
+
+
+def _varied(
+    model: keras.Model, name: str, options: dict[str, Any], spec: ModelSpec, images: Sequence[Image]
+) -> keras.Model:
+    if not images:
+        raise ValueError("what another network starts from is measured on pictures: there are none")
+    other = models.build(name, **options)
+    vary(model, other, tensors(model, spec, images))
+    return other
 
 
 def _pairs(path: Path, model: keras.Model, layers: Sequence[Linear], *, whole: bool) -> list[Pair]:
