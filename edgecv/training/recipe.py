@@ -343,7 +343,7 @@ def _toml_value(text: str) -> Any:
     except ValueError:
         with suppress(ValueError):  # ".5", which is no number of TOML's
             return float(text)
-        return text
+        return str(text)
 
 
 def _toml(text: str) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def test_every_recipe_that_comes_along_can_be_read_and_built_on(name):
 
 
 def test_json_and_back_is_the_same_recipe(file):
-    recipe = read_recipe(file, ["model.input_size=[96, 128]", "data.only=person,dog"])
+    changes = ["model.input_size=[96, 128]", "data.only=person,dog", "model.activation=relu"]
+    recipe = read_recipe(file, changes)
     assert recipe_from_dict(recipe.to_dict()) == recipe
 
 
