@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if form := rewritten.cached_path(path):
         made = "" if form.is_file() else ", which is made when it is first run"
         parts.append(
-            f"TFLite on the CPU runs it as int8, which is faster: {form}{made} "
+            f"TFLite on the CPU runs it rewritten, which is faster: {form}{made} "
             f"({rewritten.SWITCH}=0 turns that off)"
         )
     parts.append(_known(path, found))

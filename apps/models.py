@@ -76,9 +76,7 @@ def show_model(args: argparse.Namespace) -> int:
     if entry.edgetpu_twin:
         lines.append(f"\ncompiled for the Edge TPU: {entry.edgetpu_twin}")
     if entry.int8_rewrite:
-        lines.append(
-            f"\nrewritten to int8 when a CPU first runs it, for speed ({SWITCH}=0 turns that off)"
-        )
+        lines.append(f"\nrewritten when a CPU first runs it, for speed ({SWITCH}=0 turns that off)")
     print("\n".join([*lines, "\nspec", json.dumps(entry.spec, indent=1)]))
     return 0
 

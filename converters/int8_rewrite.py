@@ -1,10 +1,11 @@
-"""TFLite files of uint8 with one scale a tensor, rewritten to int8 with one scale a channel.
+"""TFLite files rewritten to what CPUs are fast at: int8 with one scale a channel, LeakyReLU.
 
 The kernels for uint8 of TensorFlow 1's time have not been made faster since; those for int8 have.
 Nothing is trained or calibrated: activations keep their scales, their integers move by 128, and
 weights become symmetric, as "TFLite 8-bit quantization specification" asks for
 (https://ai.google.dev/edge/litert/models/quantization_spec). Outputs stay uint8, and so do inputs
-unless they are wanted as int8, which saves the operator that converts them.
+unless they are wanted as int8, which saves the operator that converts them. Files that are int8
+already keep all but their PReLUs (`leaky`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edgecv.modelfile import EDGETPU_OPERATOR
 from edgecv.tflitegraph import OPERATOR, TYPE, Graph, name_of
 from edgecv.types import Array
 
+from .leaky import make_leaky
 from .parity import Agreement, check_parity
 
 WEIGHT_AXIS = {OPERATOR.CONV_2D: 0, OPERATOR.DEPTHWISE_CONV_2D: 3, OPERATOR.FULLY_CONNECTED: None}
@@ -59,17 +61,22 @@ MIXED = (OPERATOR.ARG_MAX, OPERATOR.CUSTOM, OPERATOR.DEQUANTIZE, OPERATOR.QUANTI
 def rewrite(
     data: bytes, *, int8_inputs: bool = False, files: Mapping[str, bytes] | None = None
 ) -> bytes:
-    """Return a uint8 TFLite file as int8, with the metadata and associated files that it has.
+    """Return a quantized TFLite file as CPUs run it faster, with the metadata that it has.
+
+    A uint8 file becomes int8; in an int8 file, PReLU of one slope becomes LeakyReLU.
 
     Args:
         data: The whole file.
-        int8_inputs: Take int8 instead of uint8: the same numbers, less 128.
+        int8_inputs: Of a uint8 file: take int8 instead, the same numbers, less 128.
         files: More associated files, by name.
 
     Raises:
-        ModelFileError: It is damaged, not a uint8 model, or has an operator without a rule.
+        ModelFileError: It is damaged, not a quantized model, has an operator without a rule, or is
+            int8 already without such a PReLU.
     """
     graph = Graph(data)
+    if make_leaky(graph):
+        return graph.packed(files)
     _check(graph)
     _rewrite_weights(graph)
     kept = list(dict.fromkeys(graph.outputs + ([] if int8_inputs else graph.inputs)))
@@ -92,12 +99,12 @@ def rewrite_file(
     int8_inputs: bool = False,
     files: Mapping[str, bytes] | None = None,
 ) -> Agreement:
-    """Write a uint8 TFLite file as int8 once both have been run and agree.
+    """Write a quantized TFLite file as CPUs run it faster once both have been run and agree.
 
     Args:
         source: A .tflite file.
         target: The file to be; one that is there is replaced.
-        int8_inputs: Take int8 instead of uint8.
+        int8_inputs: Of a uint8 file: take int8 instead.
         files: More associated files, by name.
 
     Returns:
@@ -125,7 +132,7 @@ def _check(graph: Graph) -> None:
     if any(graph.name(operator) == EDGETPU_OPERATOR for operator in graph.operators):
         raise ModelFileError("it is compiled for the Edge TPU; give the file it was compiled from")
     if TYPE.INT8 in types:
-        raise ModelFileError("it is int8 already")
+        raise ModelFileError("it is int8 already, and has no PReLU of one slope for all channels")
     if TYPE.UINT8 not in types:
         raise ModelFileError("it is no quantized model: wanted tensors of uint8")
     unknown = sorted({graph.name(o) for o in graph.operators if not _has_rule(graph, o)})

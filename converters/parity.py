@@ -80,7 +80,8 @@ def check_parity(source: bytes, rewrite: Callable[[bytes], bytes], made: Path) -
 
 def _check_ends(old: Session, new: Session) -> None:
     """Refuse inputs and outputs that changed; inputs may have become int8."""
-    if (old.inputs, old.outputs) != (tuple(map(_in_bytes, new.inputs)), new.outputs):
+    inputs = (new.inputs, tuple(map(_in_bytes, new.inputs)))
+    if old.inputs not in inputs or old.outputs != new.outputs:
         raise ModelFileError("inputs or outputs are no longer what they were")
 
 
@@ -96,9 +97,13 @@ def _as_taken(session: Session, given: Mapping[str, Array]) -> dict[str, Array]:
     """Return bytes as the session takes them: where it takes int8, they are moved by 128."""
     moved = {spec.name for spec in session.inputs if spec.dtype == np.int8}
     return {
-        name: (values ^ np.uint8(128)).view(np.int8) if name in moved else values
+        name: _moved(values) if name in moved and values.dtype == np.uint8 else values
         for name, values in given.items()
     }
+
+
+def _moved(values: Array) -> Array:
+    return (values ^ np.uint8(128)).view(np.int8)
 
 
 def without_last(data: bytes) -> bytes:
@@ -135,7 +140,10 @@ def picture(spec: TensorSpec, seed: int) -> Array:
         how = cv2.INTER_NEAREST if cells == 5 else cv2.INTER_CUBIC
         total += cv2.resize(grid, (width, height), interpolation=how).reshape(total.shape) / cells
     total = (total - total.min()) / max(float(np.ptp(total)), 1e-6)
-    return np.broadcast_to((total * 255).astype(spec.dtype), shape).copy()
+    values = (total * 255).astype(np.uint8 if spec.dtype == np.int8 else spec.dtype)
+    if spec.dtype == np.int8:
+        values = _moved(values)
+    return np.broadcast_to(values, shape).copy()
 
 
 def _open(file: Path) -> Session:

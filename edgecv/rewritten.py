@@ -1,6 +1,7 @@
-"""Old uint8 models as int8, which CPUs run about twice as fast: made once, kept in the cache.
+"""Quantized models in a form that CPUs run faster: made once, kept in the cache.
 
-Inputs are int8 too: `Model.preprocess` gives what the file takes, and one operator less is run.
+Old uint8 models become int8, about twice as fast, their inputs too: `Model.preprocess` gives what the file takes, and
+one operator less is run. PReLU of one slope, in int8 models, becomes LeakyReLU.
 Which of the listed models are rewritten is told by their entries.
 `EDGECV_INT8_REWRITE=0` in the environment turns it off.
 """
@@ -31,7 +32,7 @@ REWRITERS = Registry("rewriter", {"tflite": "edgecv.converters.int8_rewrite:rewr
 
 
 def cached_path(path: Path) -> Path | None:
-    """Return where the int8 form of a model file is kept, once it has been made.
+    """Return where the faster form of a model file is kept, once it has been made.
 
     Args:
         path: A model file.
@@ -51,7 +52,7 @@ def cached_path(path: Path) -> Path | None:
 
 
 def int8_form(path: Path) -> Path | None:
-    """Return the int8 form of a model file, made now where the cache does not have it.
+    """Return the faster form of a model file, made now where the cache does not have it.
 
     Returns:
         None where the file is not rewritten or, said in the log, where it could not be.
@@ -68,5 +69,5 @@ def int8_form(path: Path) -> Path | None:
     except EdgeCVError as error:
         log.warning("%s runs as it is, slower than it could: %s", path.name, error)
         return None
-    log.info("%s was rewritten to int8 for the CPU, once: %s", path.name, target)
+    log.info("%s was rewritten for the CPU, once: %s", path.name, target)
     return target

@@ -77,7 +77,7 @@ def test_it_is_made_once_and_one_line_says_so(old, cache, said) -> None:
     edgecv.load(old).close()
     (made,) = cache.iterdir()
     first = made.stat()
-    assert said() == [("INFO", f"old.tflite was rewritten to int8 for the CPU, once: {made}")]
+    assert said() == [("INFO", f"old.tflite was rewritten for the CPU, once: {made}")]
     edgecv.load(old).close()
     assert len(said()) == 1
     assert (made.stat().st_ino, made.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)

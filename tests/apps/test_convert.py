@@ -108,7 +108,10 @@ def nowhere(folder: Path) -> Path:
 BAD = {
     "floats": (floats, "floats.tflite is not rewritten to int8: it is no quantized model"),
     "compiled": (compiled, "tpu.tflite is not rewritten to int8: it is compiled for the Edge TPU"),
-    "int8": (int8, "new.tflite is not rewritten to int8: it is int8 already"),
+    "int8": (
+        int8,
+        "new.tflite is not rewritten to int8: it is int8 already, and has no PReLU of one slope",
+    ),
     "onnx": (onnx, "a.onnx cannot be converted to tflite: files that can are .h5, .keras, .tflite"),
     "cut short": (cut, "cut.tflite is not rewritten to int8: the TFLite model is damaged or cut"),
     "none": (nowhere, "none.tflite: No such file or directory"),
