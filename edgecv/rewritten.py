@@ -1,7 +1,7 @@
 """Quantized models in a form that CPUs run faster: made once, kept in the cache.
 
-Old uint8 models become int8, about twice as fast, their inputs too: `Model.preprocess` gives what the file takes, and
-one operator less is run. PReLU of one slope, in int8 models, becomes LeakyReLU.
+Old uint8 models become int8, about twice as fast, their inputs too: `Model.preprocess` gives what
+the file takes, and one operator less is run. PReLU of one slope, in int8 models, becomes LeakyReLU.
 Which of the listed models are rewritten is told by their entries.
 `EDGECV_INT8_REWRITE=0` in the environment turns it off.
 """

@@ -47,8 +47,8 @@ class Entry(NamedTuple):
         files: The model file first, then its weights and labels.
         spec: The values of its `ModelSpec`.
         edgetpu_twin: Name of the same model compiled for the Edge TPU; empty for none.
-        int8_rewrite: Whether CPUs run it rewritten (`edgecv.rewritten`): only where figures of merit, or the
-            agreement of the best class with a better model's, stayed what they were.
+        int8_rewrite: Whether CPUs run it rewritten (`edgecv.rewritten`): only where figures of
+            merit, or the agreement of the best class with a better model's, stayed what they were.
         figure: What it reached on our own pictures (README, "Models"); empty where nobody measured.
     """
 
