@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
 from edgecv import zoo
 from edgecv.controls import Controls, GalleryLike
-from edgecv.errors import DownloadError
 from edgecv.model import Model, complete_spec, load
 from edgecv.results import Latency, Result, RunInfo
 
@@ -25,23 +23,15 @@ AnyKind = TypeVar("AnyKind", bound=Result)
 LOWEST_SCORE = 0.1
 """What is less sure than this is of no use to anybody."""
 
-_READS_YUNET = any(find_spec(package) for package in ("openvino", "onnxruntime"))
-
 DEFAULTS = {
     "classification": "mobilenet_v2_1.0_224_int8",
-    "detection": "ssd_mobilenet_v1_coco_int8",
-    "face_detection": "yunet_n_320" if _READS_YUNET else "ulffd_landmark",  # which is TFLite
-    "face_embedding": "mobilefacenet_int8",
-    "pose": "movenet_lightning_int8",
-    "segmentation": "deeplabv3_mnv2_dm05_pascal_quant",
-}
-"""The model of each task where none is named."""
-
-BUNDLED = {
     "detection": "edgecv-detect",
     "face_detection": "edgecv-face-detect",
+    "face_embedding": "edgecv-face-embed",
+    "pose": "edgecv-pose",
+    "segmentation": "deeplabv3_mnv2_dm05_pascal_quant",
 }
-"""The model that ships with the package and stands in where that one cannot be had."""
+"""The model of each task where none is named. Those called edgecv-* ship with the package."""
 
 
 def open_model(args: argparse.Namespace, task: str) -> Model:
@@ -51,7 +41,7 @@ def open_model(args: argparse.Namespace, task: str) -> Model:
         UsageError: The model is for another task.
         EdgeCVError: It could not be opened.
     """
-    name = args.model or default_model(task)
+    name = args.model or DEFAULTS[task]
     _check_listed(name, task)
     model = load(
         name,
@@ -62,24 +52,6 @@ def open_model(args: argparse.Namespace, task: str) -> Model:
         score=least_score(args, task),
     )
     return _for_task(model, task)
-
-
-def default_model(task: str) -> str:
-    """Return the name of a task's own model, or of what stands in for it without a network.
-
-    Raises:
-        DownloadError: It cannot be fetched, and nothing stands in.
-    """
-    name = DEFAULTS[task]
-    try:
-        zoo.fetch(name)
-    except DownloadError as error:
-        if task not in BUNDLED:
-            raise
-        stand_in = zoo.entry(BUNDLED[task])
-        warn(f"{error}. {stand_in.name} ships with edgecv and is used: {stand_in.figure}")
-        return stand_in.name
-    return name
 
 
 def open_second(args: argparse.Namespace, name: str | None, task: str) -> Model:
@@ -94,7 +66,7 @@ def open_second(args: argparse.Namespace, name: str | None, task: str) -> Model:
         UsageError: The model is for another task.
         EdgeCVError: It could not be opened.
     """
-    name = name or default_model(task)
+    name = name or DEFAULTS[task]
     _check_listed(name, task)
     return _for_task(load(name, device=args.device, threads=args.threads), task)
 
@@ -123,7 +95,7 @@ def score_of(args: argparse.Namespace, task: str) -> float:
     """Return the score from which on results are shown: the one given, or the model's own."""
     if args.score is not None:
         return float(args.score)
-    name = args.model or default_model(task)
+    name = args.model or DEFAULTS[task]
     listed = name in zoo.names()
     path, found = (zoo.fetch(name), zoo.spec(name)) if listed else (Path(name), None)
     return complete_spec(path, found, spec_changes(args, task) or None).score

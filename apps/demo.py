@@ -13,7 +13,6 @@ import numpy as np
 
 import edgecv
 from edgecv.cache import write_atomic
-from edgecv.errors import DownloadError
 from edgecv.faces import embed_faces, with_identity
 from edgecv.image import Region
 from edgecv.model import Model
@@ -23,19 +22,13 @@ from edgecv.results import Detections, Faces, Result, RunInfo
 from edgecv.sinks.images import write_image
 from edgecv.types import FloatArray, Image
 
-from .common import DEFAULTS, default_model, warn
+from .common import DEFAULTS
 from .demo_live import Scenes, Tour, run_live
 from .options import count, web_address
 
 DETECTOR, POSE, FACES, EMBEDDER = "detection", "pose", "face_detection", "face_embedding"
-"""The models of the demo, by their tasks."""
-NEEDS = {
-    "detect": (DETECTOR,),
-    "pose": (DETECTOR, POSE),
-    "face": (FACES,),
-    "names of faces": (FACES, EMBEDDER),
-}
-"""The models that a part of the demo needs; names are a part of faces."""
+TASKS = (DETECTOR, POSE, FACES, EMBEDDER)
+"""What the demo's models are for. All of them ship with the package."""
 TIMED_CALLS = 15
 
 
@@ -80,8 +73,6 @@ def run(args: argparse.Namespace) -> int:
         return live(models, photos, args)
     results: dict[str, dict[str, Any]] = {}
     for part, look in {"detect": detect, "pose": pose, "face": face}.items():
-        if not models.keys() >= set(NEEDS[part]):
-            continue
         for name, (image, result) in look(models, photos).items():
             file = f"{part}_{name}.png"
             write_image(args.out / file, result.draw(image))
@@ -95,39 +86,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def opened(device: str) -> dict[str, Model]:
-    """Open the demo's models by their tasks; what cannot be had is told and left out.
-
-    Raises:
-        DownloadError: None can be had.
-    """
-    models: dict[str, Model] = {}
-    missing: list[str] = []
-    for task in (DETECTOR, POSE, FACES, EMBEDDER):
-        try:
-            models[task] = edgecv.load(default_model(task), device=device)
-        except DownloadError as error:
-            missing.append(DEFAULTS[task])
-            reason = error
-    if not models:
-        raise DownloadError(f"the demo needs {', '.join(missing)}, and {reason}") from reason
-    left_out = [part for part, needs in NEEDS.items() if not models.keys() >= set(needs)]
-    if left_out:
-        warn(f"left out, for want of {', '.join(missing)}: {', '.join(left_out)}. {reason}")
-    return models
+    """Open the demo's models by their tasks."""
+    return {task: edgecv.load(DEFAULTS[task], device=device) for task in TASKS}
 
 
 def live(models: dict[str, Model], photos: dict[str, Image], args: argparse.Namespace) -> int:
-    """Run the three tasks on a moving picture of the photographs, until it is ended.
-
-    Raises:
-        DownloadError: A model could not be had.
-    """
-    if len(models) < len({task for needs in NEEDS.values() for task in needs}):
-        raise DownloadError("the live demo needs all of its models: see `edgecv models pull`")
+    """Run the three tasks on a moving picture of the photographs, until it is ended."""
     hopper = photos["grace_hopper"]
     known = embed_faces(hopper, faces_of(models, hopper), models[EMBEDDER])[:1]
     same = models[EMBEDDER].spec.score
-    used = [models[task] for task in (DETECTOR, POSE, FACES, EMBEDDER)]
+    used = [models[task] for task in TASKS]
     scenes = Scenes(used, known, "Grace Hopper", threshold=same)
     chosen = {name: photos[name] for name in ("astronaut", "grace_hopper", "coffee", "chelsea")}
     tour = Tour(chosen, args.seconds)
@@ -182,10 +150,7 @@ def person(detector: Model, image: Image) -> Region | None:
 
 
 def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
-    """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else.
-
-    Without an embedder faces are found, and nobody is named.
-    """
+    """Enrol Grace Hopper from her photograph; find her in changed copies, and nobody else."""
     hopper, astronaut = photos["grace_hopper"], photos["astronaut"]
     small = cv2.resize(hopper, None, fx=0.4, fy=0.4)
     pictures: dict[str, Image] = {
@@ -194,8 +159,6 @@ def face(models: dict[str, Model], photos: dict[str, Image]) -> Found:
         "tilted": tilted(hopper, 15),
         "somebody_else": astronaut,
     }
-    if EMBEDDER not in models:
-        return {name: (image, faces_of(models, image)) for name, image in pictures.items()}
     known = embed_faces(hopper, faces_of(models, hopper), models[EMBEDDER])[:1]
     return {name: (image, named(models, image, known)) for name, image in pictures.items()}
 

@@ -23,7 +23,7 @@ from edgecv.progress import bar
 from edgecv.sources import open_source
 from edgecv.types import Array, FloatArray
 
-from .common import DEFAULTS, UsageError, default_model, open_second, warn
+from .common import DEFAULTS, UsageError, open_second, warn
 from .faceid import FaceId, Who, largest_face, open_embedder
 from .options import add_run_options
 from .table import columns
@@ -47,7 +47,7 @@ def embedder_name(given: str | None, gallery: Path | None) -> str:
         with Gallery(gallery) as opened:
             if opened.model_id.name in zoo.names():
                 return opened.model_id.name
-    return given or default_model("face_embedding")
+    return given or DEFAULTS["face_embedding"]
 
 
 def open_people(path: Path, embedder: Model, *, begin: bool) -> Gallery:

@@ -24,11 +24,11 @@ FILLING = "heatmap"
 """The decoder of models for a person who fills the picture: people are found for them first."""
 EPILOG = """\
 examples:
-  edgecv pose dancer.jpg                            one person, who fills most of the picture
-  edgecv pose crowd.jpg --detector ssd_mobilenet_v1_coco_int8
-                                                    everybody: found, then looked at in turn
-  edgecv pose crowd.jpg --model mine.tflite         one that was trained for people who fill the
-                                                    picture (decoder "heatmap"): found first, too
+  edgecv pose crowd.jpg                             everybody: found, then looked at in turn
+  edgecv pose crowd.jpg --detector yolox_nano_416   found by another model
+  edgecv pose dancer.jpg --single                   one person, who fills the picture
+  edgecv pose dancer.jpg --model movenet_lightning_int8
+                                                    a model that finds the one person by itself
   edgecv pose crowd.jpg --model human-pose-estimation-0001_int8
                                                     a model that sees several people at once
   edgecv pose photos/ --out drawn/ --json poses.jsonl

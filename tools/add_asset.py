@@ -5,7 +5,8 @@ r"""Put a trained and quantized model into the package, with its card.
 
 It writes edgecv/assets/NAME.tflite and NAME.md and the entry in assets.json. The file carries its
 spec under that name, the licence, and the card of its training and quantization, with folders of
-this machine left out. The figures of the card come from the file, as `edgecv quantize` wrote them.
+this machine left out. CPUs run it rewritten where that makes PReLUs faster. The figures of the card
+come from the file, as `edgecv quantize` wrote them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from edgecv.converters.embed import embed
+from edgecv.converters.leaky import make_leaky
 from edgecv.quantize.card import verdict_lines
 
 from edgecv.cache import write_atomic
 from edgecv.modelfile import embedded_card, embedded_spec
+from edgecv.tflitegraph import Graph
 from edgecv.training.fit import without_folders
 from edgecv.zoo.checksums import compute
 
@@ -49,13 +52,15 @@ def main() -> None:
     )
     embed(target, spec=spec, card=card)
     digest = compute(target)
-    entry = {
+    entry: dict[str, Any] = {
         "name": args.name, "figure": args.figure,
         "files": [
             {"file": target.name, "url": "", "sha256": digest, "bytes": target.stat().st_size}
         ],
         "spec": spec.to_dict(),
     }  # fmt: skip
+    if make_leaky(Graph(target.read_bytes())):
+        entry["int8_rewrite"] = True
     _list(entry)
     write_atomic(target.with_suffix(".md"), _card(args, card, digest, target.stat().st_size))
     print(f"{target}  {target.stat().st_size / 1e6:.2f} MB")

@@ -19,6 +19,7 @@ ROUNDING = 0.015  # processors round differently: some figures move by a picture
     [
         ("edgecv-detect", ("detect", "coco_eval", "--classes", "person"), "ap50"),
         ("edgecv-face-detect", ("face-detect", "fddb_eval"), "recall@1fppi"),
+        ("edgecv-pose", ("pose", "coco_eval"), "mean_oks"),
     ],
 )
 def test_what_ships_reaches_its_figure(edgecv, data, tmp_path, name, words, figure) -> None:

@@ -150,14 +150,13 @@ def test_the_default_models_see_what_is_there(edgecv, zoo, data, tmp_path) -> No
     assert np.abs(drawn.astype(int) - plain).mean() > 3
 
 
-def test_without_a_network_what_ships_finds_people_and_that_is_said(
+def test_people_are_found_without_a_network_by_what_ships(
     edgecv, picture, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setenv("EDGECV_ZOO_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("EDGECV_CACHE", str(tmp_path / "cache"))
     ran = edgecv("detect", picture("a.png"), "--json", "-")
-    assert ran.code == 0
-    assert "edgecv-detect ships with edgecv and is used: person AP50" in ran.err
+    assert (ran.code, ran.err) == (0, "")
     (found,) = lines(ran.out)
     assert found["model"] == "edgecv-detect"
 
