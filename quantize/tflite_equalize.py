@@ -17,7 +17,8 @@ from .tflite_rules import LAYERS
 from .tflite_run import Taps
 
 PASSES_FACTORS = {
-    OPERATOR.AVERAGE_POOL_2D, OPERATOR.MAX_POOL_2D, OPERATOR.MEAN, OPERATOR.PAD,
+    OPERATOR.AVERAGE_POOL_2D, OPERATOR.LEAKY_RELU, OPERATOR.MAX_POOL_2D, OPERATOR.MEAN,
+    OPERATOR.PAD, OPERATOR.PRELU,
 }  # fmt: skip
 """Operators that treat every channel alike and give twice as much for twice as much."""
 

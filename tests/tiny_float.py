@@ -73,13 +73,15 @@ class FloatBuilder(Builder):
 
 
 def network(
-    *, unequal: float = 0.0, act: int = RELU, last: str = "SOFTMAX", extra: tuple[str, ...] = ()
-) -> bytes:
+    *, unequal: float = 0.0, act: int = RELU, slope: float | None = None, last: str = "SOFTMAX",
+    extra: tuple[str, ...] = (),
+) -> bytes:  # fmt: skip
     """Return a classifier of five classes.
 
     Args:
         unequal: By how many powers of two the channels between its first layers differ.
         act: Between these layers.
+        slope: Of a PReLU between them besides.
         last: Its last operator, or "" for none.
         extra: Operators of one input without a rule, one behind the other.
     """
@@ -90,6 +92,13 @@ def network(
         "CONV_2D", "first", net.inputs[0], [1, half, half, 8],
         kernel=3, stride=2, act=act, factors=factors,
     )  # fmt: skip
+    if slope is not None:
+        slopes, made = (
+            net.constant("slopes", np.full((1, 1, 8), slope)),
+            net.floats("bent", [1, half, half, 8]),
+        )
+        net.add("PRELU", [x, slopes], [made])
+        x = made
     x = net.layer("CONV_2D", "second", x, [1, half, half, 8], over=factors)
     y = net.layer("DEPTHWISE_CONV_2D", "third", x, [1, half, half, 8], kernel=3, act=RELU6)
     total = net.floats("sum", [1, half, half, 8])

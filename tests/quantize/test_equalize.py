@@ -31,9 +31,10 @@ def test_the_network_computes_the_same(act: int, per_channel: bool) -> None:
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("ends", [{}, {"act": 0, "slope": -3.0}], ids=["relu", "prelu"])
 @pytest.mark.parametrize("per_channel", [True, False])
-def test_a_network_that_collapses_is_rescued(per_channel: bool) -> None:
-    data = prepared(network(last="", unequal=7))
+def test_a_network_that_collapses_is_rescued(per_channel: bool, ends: dict[str, float]) -> None:
+    data = prepared(network(last="", unequal=7, **ends))
     held = pictures(30, seed=4)
     wanted = outputs(data, held)
     noise = []
