@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("name")
     for option in ("about", "data", "limits", "figure", "command"):
         parser.add_argument(f"--{option}", required=True)
+    parser.add_argument("--score", type=float, help="from which on results count, where measured")
     args = parser.parse_args()
     spec = embedded_spec(args.file)
     if spec is None:
@@ -50,6 +51,8 @@ def main() -> None:
     spec = spec.with_changes(
         name=args.name, license=LICENSE, source=SOURCE.format(name=args.name), notes=args.limits
     )
+    if args.score is not None:
+        spec = spec.with_changes(score=args.score)
     embed(target, spec=spec, card=card)
     digest = compute(target)
     entry: dict[str, Any] = {

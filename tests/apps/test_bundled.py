@@ -19,6 +19,7 @@ ROUNDING = 0.015  # processors round differently: some figures move by a picture
     [
         ("edgecv-detect", ("detect", "coco_eval", "--classes", "person"), "ap50"),
         ("edgecv-face-detect", ("face-detect", "fddb_eval"), "recall@1fppi"),
+        ("edgecv-face-embed", ("face-verify", "lfw_eval"), "accuracy"),
         ("edgecv-pose", ("pose", "coco_eval"), "mean_oks"),
     ],
 )

@@ -342,10 +342,10 @@ def test_the_recipes_that_come_along_build_the_papers_network(faces, name):
 
 @pytest.mark.zoo
 def test_the_recipe_with_a_teacher_has_its_embeddings_as_targets(zoo, faces):
-    changes = [f"data.train={faces}", "head.hold_out=0.3", "model.alpha=0.25"]
+    changes = [f"data.train={faces}", "head.hold_out=0.3", "model.alpha=0.25", "head.embedding=256"]
     task = make(read_recipe("mobilefacenet_distilled", changes))
     targets = task.encode([task.train[0], task.train[5]])
-    assert targets["taught"].shape == (2, 128)
+    assert targets["taught"].shape == (2, 256)
     np.testing.assert_allclose(np.linalg.norm(targets["taught"], axis=1), [1, 1], atol=1e-5)
     perfect = {"embedding": tf.constant(targets["taught"]) * 7}
     assert float(task.loss(targets, perfect)) == pytest.approx(0, abs=1e-5)
