@@ -207,7 +207,7 @@ PUBLIC: dict[str, tuple[Words, int, str]] = {
         1, "cpu cannot run it; use --device coral",
     ),
     "Coral that is not plugged in": (
-        detect("--device", "coral"), 1, "no device 'coral' here can run ssd_mobilenet_v1_coco_int8",
+        detect("--device", "coral"), 1, "no device 'coral' here can run edgecv-detect",
     ),
     "truncated public model": (
         lambda p: [

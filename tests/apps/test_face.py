@@ -29,7 +29,9 @@ IMAGE = np.zeros((100, 200, 3), np.uint8)
 
 def test_a_detector_without_five_points_is_refused_with_one_that_has_them() -> None:
     detector = Model(FakeSession(BOXES), ModelSpec("boxes", "face_detection", "ssd_postprocess"))
-    with pytest.raises(UsageError, match=r"boxes does not give the five points.*yunet_n_320"):
+    with pytest.raises(
+        UsageError, match=r"boxes does not give the five points.*edgecv-face-detect"
+    ):
         find_faces(IMAGE, detector)
     nobody = Model(
         FakeSession({**BOXES, "scores": np.zeros((1, 2), F)}),
@@ -125,7 +127,7 @@ def test_a_vector_has_length_one_and_a_picture_without_a_face_is_told(
     assert ran.code == 1
     assert ran.err == f"edgecv: {empty}: no face found\n"
     found = json.loads(ran.out)
-    assert found["model"] == "mobilefacenet_int8"
+    assert found["model"] == "edgecv-face-embed"
     assert np.linalg.norm(found["embedding"]) == pytest.approx(1, abs=1e-4)
     assert found["latency_ms"]["total"] > 0
 

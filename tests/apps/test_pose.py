@@ -33,7 +33,7 @@ def test_people_are_found_for_a_model_that_wants_them_to_fill_the_picture(
 @pytest.mark.data
 def test_a_skier_is_seen_better_when_found_first(edgecv, zoo, data) -> None:
     skier = data / "coco_eval" / "images" / "000000000785.jpg"
-    words = ["pose", skier, "--json", "-"]
+    words = ["pose", skier, "--model", "movenet_lightning_int8", "--json", "-"]
     (alone,) = json.loads(edgecv(*words).out)["people"]
     ran = edgecv(*words, "--detector", "ssd_mobilenet_v1_coco_int8")
     (found,) = json.loads(ran.out)["people"]
