@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecv import zoo
 from edgecv.errors import ModelFileError
 from edgecv.session import open_session
 
@@ -90,3 +91,11 @@ def test_slopes_that_differ_stay_as_they_are(tmp_path: Path) -> None:
     assert operators(data)["PRELU"] == 3
     with pytest.raises(ModelFileError, match="int8 already, and has no PReLU of one slope"):
         rewrite(data)
+
+
+def test_the_embedder_that_ships_is_rewritten(tmp_path: Path) -> None:
+    assert zoo.entry("edgecv-face-embed").int8_rewrite
+    made = tmp_path / "new.tflite"
+    agreement = rewrite_file(zoo.fetch("edgecv-face-embed"), made)
+    assert 0 < agreement.mean < 3
+    assert operators(made.read_bytes())["LEAKY_RELU"] == 33
