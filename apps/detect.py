@@ -23,7 +23,7 @@ HIGH_SCORE = 0.5
 """What is at least as sure as this starts a track, where no score is given."""
 EPILOG = """\
 The model that ships with edgecv finds people. ssd_mobilenet_v1_coco_int8 knows 79 kinds of objects
-more, and yolox_nano_416 finds more of them, in more time; both are fetched once.
+more, and yolox_nano_416 finds more of them (edgecv models); both are fetched once.
 
 examples:
   edgecv detect street.jpg                          one line that says who is there

@@ -126,6 +126,8 @@ def _varied(
     if not images:
         raise ValueError("what another network starts from is measured on pictures: there are none")
     other = models.build(name, **options)
+    if other.input_shape != model.input_shape:
+        raise ValueError("the input keeps the file's size here; a training may have another")
     vary(model, other, tensors(model, spec, images))
     return other
 

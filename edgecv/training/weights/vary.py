@@ -63,10 +63,10 @@ def mean_gates(model: keras.Model, images: Array, *, batch: int = 32) -> dict[st
     Returns:
         By the name of the batch norm: float32 (C,), 0..1.
     """
-    made = {id(tensor): step.layer for step in steps(model) for tensor in step.outputs}
+    source = {id(tensor): step.layer for step in steps(model) for tensor in step.outputs}
     gates = {}
     for step in steps(model):
-        weighed = made.get(id(step.inputs[0])) if step.layer.name.endswith(POOL) else None
+        weighed = source.get(id(step.inputs[0])) if step.layer.name.endswith(POOL) else None
         if isinstance(weighed, keras.layers.BatchNormalization):
             gate = model.get_layer(step.layer.name.removesuffix(POOL) + GATE)
             gates[weighed.name] = gate.output
