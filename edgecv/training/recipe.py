@@ -61,6 +61,8 @@ class DataPart:
         only: The classes that are used; empty for all.
         max_bad: The part of the pictures that may be unreadable or wrongly labelled, 0..1.
         max_side: Pictures are kept in memory with no side longer than this; 0 for as they are.
+        balance: Pictures with a class that less than this part of them have are seen more often,
+            the square root of how much rarer it is; 0 for each once an epoch.
         options: The format's other options, such as min_pictures.
     """
 
@@ -70,11 +72,13 @@ class DataPart:
     only: tuple[str, ...] = ()
     max_bad: float = 0.01
     max_side: int = 0
+    balance: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         within("data.max_bad", self.max_bad, 0, 1)
         at_least("data.max_side", self.max_side, 0)
+        within("data.balance", self.balance, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -269,6 +273,8 @@ class Recipe:
             part.update(part.pop("options"))
         if not self.qat.start:  # as recipes were before there was rounding: those runs go on
             del out["qat"]
+        if not self.data.balance:
+            del out["data"]["balance"]
         whole: dict[str, Any] = json.loads(json.dumps(out))
         return whole
 

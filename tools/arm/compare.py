@@ -103,29 +103,33 @@ def face(here: Found, there: Found, _: Limits) -> Iterator[Row]:
 
 
 TASKS = {"detection": detection, "pose": pose, "face": face}
-LAYOUT = "{:12} {:10} {:13} {:25} {:>20} {:>20} {}\n"
+LAYOUT = "{:7} {:12} {:10} {:13} {:25} {:>20} {:>20} {}\n"
 
 
-def compare(group: str, here: Found, there: Found) -> bool:
+def compare(models: str, group: str, here: Found, there: Found) -> bool:
     """Print a line for every figure of every picture; tell whether all are within their limits."""
     all_held = True
     for task in here:
         for picture in here[task]:
             for row in TASKS[task](here[task][picture], there[task][picture], LIMITS[group]):
                 note = "" if row.held else "NOT THE SAME"
-                sys.stdout.write(LAYOUT.format(group, task, picture, *row[:3], note))
+                sys.stdout.write(LAYOUT.format(models, group, task, picture, *row[:3], note))
                 all_held &= row.held
     equal = here == there
-    sys.stdout.write(f"{group}: {'every' if equal else 'not every'} number is equal\n\n")
+    sys.stdout.write(f"{models}, {group}: {'every' if equal else 'not every'} number is equal\n\n")
     return all_held
 
 
 def main(here_path: Path, there_path: Path) -> int:
     """Print the tables; return 1 where anything is further apart than it may be."""
     here, there = (json.loads(path.read_text("utf-8")) for path in (here_path, there_path))
-    head = ("", "task", "picture", "figure", there["machine"], f"{here['machine']}, or wanted", "")
-    sys.stdout.write(LAYOUT.format(*head))
-    held = [compare(group, here[group], there[group]) for group in LIMITS]
+    machines = (there["machine"], f"{here['machine']}, or wanted")
+    sys.stdout.write(LAYOUT.format("models", "", "task", "picture", "figure", *machines, ""))
+    held = [
+        compare(models, group, found[group], there["sets"][models][group])
+        for models, found in here["sets"].items()
+        for group in LIMITS
+    ]
     return 0 if all(held) else 1
 
 

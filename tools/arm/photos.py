@@ -19,8 +19,8 @@ from edgecv.apps.demo import photographs
 from edgecv.sinks.images import write_image
 
 NAMES = ("astronaut", "coffee", "grace_hopper")
-SIDES = (192, 300)
-"""The sides of MoveNet's and the SSD's inputs."""
+SIDES = (192, 288, 300)
+"""The sides of the inputs of the pose nets, edgecv-detect and the public SSD."""
 
 
 def main(folder: Path) -> None:

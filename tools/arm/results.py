@@ -1,10 +1,11 @@
 """Detection, pose and face ID as numbers, to be compared between machines.
 
-usage: results.py PHOTOS OUT.json [LFW]
+usage: results.py PHOTOS OUT.json SETS [LFW]
 
-Needs what `edgecv[pi]` brings and nothing else, and goes through the public way of each task: the
-SSD is rewritten to int8 first, and people are enrolled in a gallery on disk. PHOTOS is what
-photos.py wrote. LFW is a folder with `pairs.csv` and `images/`; without it nobody is identified.
+Needs what `edgecv[pi]` brings and nothing else, and goes through the public way of each task: old
+SSDs and PReLUs are rewritten first, and people are enrolled in a gallery on disk. PHOTOS is what
+photos.py wrote. SETS are names of `SETS` with commas between them; `public` needs the public
+models. LFW is a folder with `pairs.csv` and `images/`; without it nobody is identified.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import platform
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from edgecv.apps.demo import person
@@ -29,10 +30,25 @@ from edgecv.model import Model
 from edgecv.results import Detections, Faces, Poses
 from edgecv.types import FloatArray, Image
 
-DETECTOR = "ssd_mobilenet_v1_coco_int8"
-POSE = "movenet_lightning_int8"
-FACES = "ulffd_landmark"
-EMBEDDER = "mobilefacenet_int8"
+
+class Names(NamedTuple):
+    """The models of the three tasks."""
+
+    detector: str
+    pose: str
+    faces: str
+    embedder: str
+
+
+SETS = {
+    "own": Names("edgecv-detect", "edgecv-pose", "edgecv-face-detect", "edgecv-face-embed"),
+    "public": Names(
+        "ssd_mobilenet_v1_coco_int8",
+        "movenet_lightning_int8",
+        "ulffd_landmark",
+        "mobilefacenet_int8",
+    ),
+}
 PHOTOS = ("astronaut", "coffee", "grace_hopper")
 POSED = "astronaut"
 
@@ -94,20 +110,24 @@ def identities(detector: Model, embedder: Model, lfw: Path) -> dict[str, Found]:
     }
 
 
-def main(photos: Path, out: Path, lfw: Path | None) -> None:
-    """Run the three tasks and write their numbers."""
+def photo(folder: Path, name: str, model: Model | None = None) -> Image:
+    """Return a photograph as it was shot, or as a square of the side of a model's input."""
+    side = f"_{model.inputs[0].shape[1]}" if model else ""
+    return edgecv.read_image(folder / f"{name}{side}.png")
+
+
+def results(names: Names, photos: Path, lfw: Path | None) -> dict[str, Found]:
+    """Return the numbers of the three tasks, by the pixels that they were given."""
     detector, poser, faces, embedder = (
-        edgecv.load(name, runtime="tflite", device="cpu")
-        for name in (DETECTOR, POSE, FACES, EMBEDDER)
+        edgecv.load(name, runtime="tflite", device="cpu") for name in names
     )
-    shot = {name: edgecv.read_image(photos / f"{name}.png") for name in PHOTOS}
-    of_300 = {name: edgecv.read_image(photos / f"{name}_300.png") for name in PHOTOS}
-    of_192 = edgecv.read_image(photos / f"{POSED}_192.png")
-    results: dict[str, Any] = {
-        "machine": platform.machine(),
+    shot = {name: photo(photos, name) for name in PHOTOS}
+    return {
         "same pixels": {
-            "detection": {name: detections(detector, image) for name, image in of_300.items()},
-            "pose": {POSED: pose(poser, of_192)},
+            "detection": {
+                name: detections(detector, photo(photos, name, detector)) for name in PHOTOS
+            },
+            "pose": {POSED: pose(poser, photo(photos, POSED, poser))},
         },
         "as shot": {
             "detection": {name: detections(detector, image) for name, image in shot.items()},
@@ -115,9 +135,15 @@ def main(photos: Path, out: Path, lfw: Path | None) -> None:
             "face": identities(faces, embedder, lfw) if lfw else {},
         },
     }
-    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def main(photos: Path, out: Path, sets: list[str], lfw: Path | None) -> None:
+    """Run the three tasks with every set of models and write their numbers."""
+    found = {name: results(SETS[name], photos, lfw) for name in sets}
+    values = {"machine": platform.machine(), "sets": found}
+    out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    given = [Path(argument) for argument in sys.argv[1:]]
-    main(given[0], given[1], given[2] if len(given) > 2 else None)
+    where, written, wanted, *more = sys.argv[1:]
+    main(Path(where), Path(written), wanted.split(","), Path(more[0]) if more else None)

@@ -22,7 +22,7 @@ from edgecv.training.measuring import Inference
 from edgecv.training.network import open_network
 from edgecv.training.qat.training import started
 from edgecv.training.tasks import Task
-from edgecv.training.tasks.sets import open_sets
+from edgecv.training.tasks.sets import open_sets, repeated
 from edgecv.types import FloatArray, Image
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def make(recipe: Recipe) -> Task:
     return Task(
         model=started(network.model, recipe, spec),
         spec=spec,
-        train=train,
+        train=repeated(recipe, train),
         val=val,
         encode=encode,
         loss=build_loss(recipe.loss.name or "cross_entropy", recipe.loss.options),

@@ -26,7 +26,7 @@ from edgecv.training.settings import build, within
 from edgecv.training.targets.boxes import ssd_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
-from edgecv.training.tasks.sets import open_sets
+from edgecv.training.tasks.sets import open_sets, repeated
 from edgecv.types import Size
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def make(recipe: Recipe) -> Task:
     head = build(DetectHead, recipe.head, "head")
     name = recipe.loss.name or "multibox"
     loss = build_loss(name, recipe.loss.options, BOX_LOSSES)
-    train: Samples
-    val: Samples
-    train, val = open_sets(recipe)
+    sets = open_sets(recipe)
+    train: Samples = repeated(recipe, sets[0])
+    val: Samples = sets[1]
     points = FACE_5 if head.landmarks else ()
     if points:
         train, val = Pointed(train, points), Pointed(val, points)

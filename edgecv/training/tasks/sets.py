@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgecv.progress import bar
+from edgecv.training.data.balance import balanced
 from edgecv.training.data.formats import open_samples
 from edgecv.training.data.stored import Reading
 from edgecv.training.errors import RecipeError
 
 if TYPE_CHECKING:
+    from edgecv.training.data.samples import Samples
     from edgecv.training.data.stored import StoredSamples
     from edgecv.training.recipe import Recipe
+
+BALANCED = ("classify", "detect")
+"""The tasks whose pictures have classes that can be rare."""
 
 
 def open_sets(recipe: Recipe) -> tuple[StoredSamples, StoredSamples]:
@@ -26,6 +31,11 @@ def open_sets(recipe: Recipe) -> tuple[StoredSamples, StoredSamples]:
     return train, open_set(recipe, "val", names=train.names)
 
 
+def repeated(recipe: Recipe, train: StoredSamples) -> Samples:
+    """Return the training set with pictures of rare classes as often as the recipe wants."""
+    return balanced(train, recipe.data.balance, seed=recipe.run.seed)
+
+
 def open_set(recipe: Recipe, which: str, *, names: tuple[str, ...] = ()) -> StoredSamples:
     """Read one of a recipe's sets.
 
@@ -35,7 +45,7 @@ def open_set(recipe: Recipe, which: str, *, names: tuple[str, ...] = ()) -> Stor
         names: Class names by id, where they are known before.
 
     Raises:
-        RecipeError: The recipe names no folder for it.
+        RecipeError: The recipe names no folder for it, or balances what has no rare classes.
         DataError: It is not what it should be.
         UnknownNameError: There is no such format, or it has no such option.
     """
@@ -43,6 +53,10 @@ def open_set(recipe: Recipe, which: str, *, names: tuple[str, ...] = ()) -> Stor
     folder = getattr(data, which)
     if not folder:
         raise RecipeError(f"data.{which} is missing: name a folder, as in --set data.{which}=DIR")
+    if data.balance and recipe.task not in BALANCED:
+        raise RecipeError(
+            f"data.balance is for {' and '.join(BALANCED)}: {recipe.task} has no rare classes"
+        )
     options: dict[str, Any] = {**data.options, **({"only": data.only} if data.only else {})}
     with bar(f"reading {which}") as report:
         reading = Reading(
