@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import keras
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from edgecv.training.recipe import Recipe
 
 APPLICATIONS = "keras.applications."
+
+Pair: TypeAlias = "tuple[keras.Layer, keras.Layer]"
+Shapes: TypeAlias = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
 
 
 class Network(NamedTuple):
@@ -108,24 +111,39 @@ def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None
         ModelFileError: The file cannot be read.
         CheckpointError: It is of another network.
     """
-    theirs = {layer.name: layer for layer in load_network(file).layers}
-    pairs = []
-    for layer in model.layers:
-        ours = [tuple(w.shape) for w in layer.weights]
-        other = theirs.get(layer.name)
-        found = None if other is None else [tuple(w.shape) for w in other.weights]
-        if ours and other is not None and found == ours:
-            pairs.append((layer, other))
-        elif ours and layer.name in wanted:
-            there = "nothing of that name" if found is None else f"one of {found}"
+    pairs, others = matched(model, load_network(file))
+    for name, (ours, found) in others.items():
+        if name in wanted:
+            there = f"one of {found}" if found else "nothing of that name"
             raise CheckpointError(
-                f"{file} is of another network: {model.name} has the layer {layer.name} of {ours}, "
+                f"{file} is of another network: {model.name} has the layer {name} of {ours}, "
                 f"and the file has {there}"
             )
     if not pairs:
         raise CheckpointError(f"{file} is of another network: no layer of {model.name} is in it")
     for layer, other in pairs:
         layer.set_weights(other.get_weights())
+
+
+def matched(model: keras.Model, other: keras.Model) -> tuple[list[Pair], dict[str, Shapes]]:
+    """Pair the layers with weights of two networks by their names and shapes.
+
+    Returns:
+        The pairs, of `model`'s layer and the other's; and by the name of each layer of `model`
+        without one the shapes of its weights, and of those of that name in the other network: an
+        empty list where there is none.
+    """
+    theirs = {layer.name: layer for layer in other.layers}
+    pairs, missing = [], {}
+    for layer in model.layers:
+        ours = [tuple(weight.shape) for weight in layer.weights]
+        twin = theirs.get(layer.name)
+        found = [tuple(weight.shape) for weight in twin.weights] if twin is not None else []
+        if ours and found == ours:
+            pairs.append((layer, twin))
+        elif ours:
+            missing[layer.name] = ours, found
+    return pairs, missing
 
 
 def _ours(recipe: Recipe, classes: int) -> Network:

@@ -112,8 +112,11 @@ def identities(detector: Model, embedder: Model, lfw: Path) -> dict[str, Found]:
 
 def photo(folder: Path, name: str, model: Model | None = None) -> Image:
     """Return a photograph as it was shot, or as a square of the side of a model's input."""
-    side = f"_{model.inputs[0].shape[1]}" if model else ""
-    return edgecv.read_image(folder / f"{name}{side}.png")
+    image = edgecv.read_image(folder / f"{name}.png")
+    if model is None:
+        return image
+    side = model.preprocess(image)[0].shape[1]
+    return edgecv.read_image(folder / f"{name}_{side}.png")
 
 
 def results(names: Names, photos: Path, lfw: Path | None) -> dict[str, Found]:

@@ -9,6 +9,7 @@ Integer-Arithmetic-Only Inference", section 3; symmetric weights: TFLite's 8-bit
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -30,7 +31,7 @@ class FakeQuant(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped h
     weights, so it is saved and restored with the others.
 
     Args:
-        fixed: The range, where it is known before.
+        fixed: The range, where it is known before; it moves by less than a step (`on_grid`).
         momentum: How much of the moving average a batch leaves as it was, 0..1.
         name: The layer's name.
     """
@@ -43,7 +44,7 @@ class FakeQuant(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped h
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype="float32")
-        self.fixed = None if fixed is None else (float(fixed[0]), float(fixed[1]))
+        self.fixed = None if fixed is None else on_grid(*fixed)
         self.momentum = momentum
         self.observing = False
 
@@ -179,6 +180,17 @@ def rounded_whole(kernel: Tensor) -> Tensor:
     return tf.quantization.fake_quant_with_min_max_vars(
         kernel, -largest, largest, num_bits=8, narrow_range=True
     )
+
+
+def on_grid(low: float, high: float) -> tuple[float, float]:
+    """Return a range moved so that zero is one of its 256 values, as TFLite's converter moves it.
+
+    Where zero is half a step off, as between -1 and 1, TensorFlow's operator would move the other
+    way than the converter, and white be another number in training than in the file.
+    """
+    scale = (high - low) / 255
+    steps = math.floor(-low / scale + 0.5)
+    return -steps * scale, (255 - steps) * scale
 
 
 def _rounded(x: Tensor, low: Any, high: Any) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecv.errors import ModelFileError
 from edgecv.models.graph import steps
+from edgecv.training.network import matched
 from edgecv.types import Array, FloatArray
 
 POOL, GATE = "_squeeze_pool", "_squeeze_gate"
@@ -31,18 +32,14 @@ def vary(model: keras.Model, plain: keras.Model, images: Array, *, batch: int = 
     Raises:
         ModelFileError: The sister has no layer of a name, or one of another shape.
     """
-    theirs = {layer.name: layer for layer in model.layers}
-    for layer in plain.layers:
-        ours = [tuple(weight.shape) for weight in layer.weights]
-        other = theirs.get(layer.name)
-        found = None if other is None else [tuple(weight.shape) for weight in other.weights]
-        if ours and found != ours:
-            raise ModelFileError(
-                f"{layer.name} has weights of {ours}, and in the network that the file fits it has "
-                f"{found or 'none'}"
-            )
-        if ours:
-            layer.set_weights(theirs[layer.name].get_weights())
+    pairs, others = matched(plain, model)
+    for name, (ours, found) in others.items():
+        raise ModelFileError(
+            f"{name} has weights of {ours}, and in the network that the file fits it has "
+            f"{found or 'none'}"
+        )
+    for layer, sister in pairs:
+        layer.set_weights(sister.get_weights())
     own = {layer.name for layer in plain.layers}
     for norm, gate in mean_gates(model, images, batch=batch).items():
         if f"{norm.removesuffix('_project_bn')}{GATE}" not in own:

@@ -8,15 +8,11 @@ from tiny_training import SIDE, network, recipe_values
 
 pytest.importorskip("tensorflow")
 import keras
+from families import FAMILIES
 from keras import layers
 
-from edgecv import models
 from edgecv.modelfile import embedded_spec
-from edgecv.models.heatmap import heatmap_pose
 from edgecv.models.loading import load_network
-from edgecv.models.ppn import ppn
-from edgecv.models.segmentation import fcn, unet
-from edgecv.models.ssd import ssd
 from edgecv.training import fit as fitting
 from edgecv.training.errors import RecipeError
 from edgecv.training.fit import fit
@@ -345,35 +341,6 @@ def test_a_recipe_without_rounding_says_nothing_of_it(tmp_path):
     assert "qat" not in plain
     values = recipe_from_dict(recipe_values(tmp_path, qat__start="x.keras")).to_dict()
     assert recipe_from_dict(values).qat.start == "x.keras"
-
-
-def on(make, **options):
-    backbone = models.build("mobilenet_v1", input_size=64, alpha=0.25, include_top=False)
-    return make(backbone, **options)
-
-
-def family(name, **options):
-    return models.build(name, input_size=64, **options)
-
-
-ANCHORS = {"layers": 3, "strides": (8, 16, 32)}
-FAMILIES = {
-    "mobilenet_v1": lambda: family("mobilenet_v1", alpha=0.25, classes=3),
-    "mobilenet_v2": lambda: family("mobilenet_v2", alpha=0.35, classes=3),
-    "mobilenet_v3_small": lambda: family("mobilenet_v3_small", alpha=0.75, classes=3),
-    "mobilenet_v3_large": lambda: family("mobilenet_v3_large", minimalistic=True, classes=3),
-    "efficientnet_lite0": lambda: family("efficientnet_lite0", classes=3),
-    "shufflenet_v1": lambda: family("shufflenet_v1", alpha=0.25, classes=3),
-    "shufflenet_v2": lambda: family("shufflenet_v2", alpha=0.5, classes=3),
-    "squeezenet": lambda: family("squeezenet", classes=3),
-    "mobilefacenet": lambda: family("mobilefacenet", alpha=0.25, padding="symmetric"),
-    "ssd": lambda: on(ssd, classes=3, anchors=ANCHORS),
-    "ssd pyramid": lambda: on(ssd, classes=3, anchors=ANCHORS, pyramid=True),
-    "heatmaps": lambda: on(heatmap_pose, keypoints=3, channels=16),
-    "ppn": lambda: on(ppn, keypoints=3, limbs=3, channels=16),
-    "unet": lambda: on(unet, classes=3),
-    "fcn": lambda: on(fcn, classes=3),
-}
 
 
 @pytest.mark.slow
