@@ -168,3 +168,11 @@ def test_wrong_imports_are_told(line, code: int, message: str, edgecv, theirs, t
     assert ran.code == code, ran.err
     assert message in ran.err
     assert not out.exists()
+
+
+def test_a_sister_keeps_the_size_of_the_input(edgecv, theirs, photos, tmp_path) -> None:
+    out = tmp_path / "start.keras"
+    sister = ("--no-top", "--settle", photos, "--become", "input_size=64")
+    ran = edgecv(*words(theirs, out, *sister))
+    assert (ran.code, out.exists()) == (2, False)
+    assert "the input keeps the file's size here; a training may have another" in ran.err

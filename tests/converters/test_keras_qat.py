@@ -169,6 +169,14 @@ def pooled(x):
     return layers.GlobalAveragePooling2D(name="logits")(layers.Conv2D(5, 1, activation="relu")(y))
 
 
+def pooled_twice(x):
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    return {
+        "a": conv_bn(x, 8, name="a", activation="relu"),
+        "b": layers.AveragePooling2D(3, 2, padding="same", name="b")(x),
+    }
+
+
 def activated(x):
     y = layers.SeparableConv2D(8, 3, padding="same", activation="relu")(x)
     y = layers.Conv2DTranspose(4, 3, 2, padding="same", activation="tanh")(y)
@@ -186,6 +194,7 @@ def activated(x):
         (rows, {"CONCATENATION": 1, "QUANTIZE": 0}),
         (enlarged, {"RESIZE_BILINEAR": 1, "QUANTIZE": 1}),
         (activated, {"TRANSPOSE_CONV": 1, "TANH": 1, "LEAKY_RELU": 1, "SOFTMAX": 1}),
+        (pooled_twice, {"AVERAGE_POOL_2D": 1, "MAX_POOL_2D": 1}),
         (pooled, {"AVERAGE_POOL_2D": 1, "PAD": 1, "MAX_POOL_2D": 1}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
