@@ -142,5 +142,18 @@ def _called(kind: type[keras.Layer], layer: keras.Layer, x: Any, weights: Kernel
 
 def _set(layer: keras.Layer, x: Any, weights: Kernel) -> Any:
     out = layer(x)
-    layer.set_weights(list(weights))
+    layer.set_weights([weights.kernel, uneven(weights.bias)])
+    return out
+
+
+def uneven(bias: FloatArray) -> FloatArray:
+    """Return a bias (C,) that is not the same number C times; one of them is the next smaller.
+
+    Of one number TFLite's converter makes one integer for all channels, though each has a scale of
+    its own (TensorFlow 2.21). The same zeros are right as they are.
+    """
+    if not bias[0] or (bias != bias[0]).any():
+        return bias
+    out = bias.copy()
+    out[0] = np.nextafter(out[0], np.float32(0))
     return out
