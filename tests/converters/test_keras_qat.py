@@ -27,7 +27,7 @@ pytestmark = [
 ]
 SIDE = 16
 NEAR = 0.7
-"""The least correlation of what a whole network of random weights says in integers and in floats."""
+"""The least correlation of what a network of random weights says in integers and in floats."""
 
 
 def pictures(count, side=SIDE):
