@@ -22,12 +22,13 @@ TASK = "detection"
 HIGH_SCORE = 0.5
 """What is at least as sure as this starts a track, where no score is given."""
 EPILOG = """\
-The model that ships with edgecv finds people. ssd_mobilenet_v1_coco_int8 knows 79 kinds of objects
-more, and yolox_nano_416 finds more of them (edgecv models); both are fetched once.
+The model that ships with edgecv finds people, and vehicles and animals, though fewer of those than
+ssd_mobilenet_v1_coco_int8, which knows 80 kinds of objects. yolox_nano_416 finds more of them still
+(edgecv models); both are fetched once.
 
 examples:
-  edgecv detect street.jpg                          one line that says who is there
-  edgecv detect street.jpg --model ssd_mobilenet_v1_coco_int8      ... and what
+  edgecv detect street.jpg                          one line that says who and what is there
+  edgecv detect street.jpg --model ssd_mobilenet_v1_coco_int8      ... of 80 kinds of objects
   edgecv detect photos/ --out drawn/                boxes drawn on every picture of a folder
   edgecv detect 'photos/**' --json - | jq .         JSON lines, also of the subfolders
   edgecv detect 0 --web                             the camera, on a page for any browser

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from edgecv.zoo import entry
 
 ROUNDING = 0.015  # processors round differently: some figures move by a picture or two
+
+
+CROPS = Path(__file__).parents[2] / "tools" / "object_crops.py"
+
+
+def said(name: str) -> list[float]:
+    """Return the figures in the list of models."""
+    return [float(figure) for figure in re.findall(r"0?\.\d+", entry(name).figure)]
+
+
+def measured(edgecv, tmp_path: Path, measure: str, name: str, folder: Path, *more: str):
+    """Return the figures of `edgecv eval`, by their names in small letters."""
+    out = tmp_path / "figures.json"
+    ran = edgecv("eval", measure, "--model", name, "--data", folder, *more, "--json", out)
+    assert ran.code == 0, ran.err
+    return {key.lower(): value for key, value in json.loads(out.read_text()).items()}
 
 
 @pytest.mark.slow
@@ -25,9 +44,25 @@ ROUNDING = 0.015  # processors round differently: some figures move by a picture
 )
 def test_what_ships_reaches_its_figure(edgecv, data, tmp_path, name, words, figure) -> None:
     measure, folder, *more = words
-    out = tmp_path / "figures.json"
-    ran = edgecv("eval", measure, "--model", name, "--data", data / folder, *more, "--json", out)
-    assert ran.code == 0, ran.err
-    (said,) = re.findall(r"0?\.\d+", entry(name).figure)
-    measured = {key.lower(): value for key, value in json.loads(out.read_text()).items()}
-    assert measured[figure] == pytest.approx(float(said), abs=ROUNDING)
+    found = measured(edgecv, tmp_path, measure, name, data / folder, *more)
+    assert found[figure] == pytest.approx(said(name)[0], abs=ROUNDING)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_detector_reaches_its_figure_over_all_its_classes(edgecv, data, tmp_path) -> None:
+    labels = entry("edgecv-detect").spec["labels"]
+    words = ("detect", "edgecv-detect", data / "coco_eval", "--classes", *labels)
+    found = measured(edgecv, tmp_path, *words)
+    assert found["ap50"] == pytest.approx(said("edgecv-detect")[1], abs=ROUNDING)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(not CROPS.is_file(), reason="needs the source tree")
+def test_the_classifier_reaches_its_figure(edgecv, data, tmp_path) -> None:
+    crops = tmp_path / "crops"
+    command = [sys.executable, str(CROPS), str(data / "coco_eval"), "--out", str(crops)]
+    subprocess.run(command, check=True)
+    found = measured(edgecv, tmp_path, "classify", "edgecv-classify", crops)
+    assert found["top1"] == pytest.approx(said("edgecv-classify")[0], abs=ROUNDING)

@@ -10,6 +10,9 @@ from coco_folder import write
 from edgecv.training.data.balance import balanced, repeats
 from edgecv.training.data.coco import coco_instances
 from edgecv.training.data.folders import class_folders
+from edgecv.training.errors import RecipeError
+from edgecv.training.recipe import recipe_from_dict
+from edgecv.training.tasks.sets import open_sets, repeated
 
 
 def ids(*numbers: int) -> np.ndarray:
@@ -29,13 +32,23 @@ def test_a_picture_without_a_class_is_there_once() -> None:
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folder(tmp_path):
     for name, count in (("many", 16), ("few", 2)):
         (tmp_path / name).mkdir()
         for i in range(count):
             image = np.full((8, 8, 3), len(name) * 10 + i, np.uint8)
             cv2.imwrite(str(tmp_path / name / f"{i}.png"), image)
-    return class_folders(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def folders(folder):
+    return class_folders(folder)
+
+
+def recipe_of(folder, task: str):
+    data = {"train": str(folder), "val": str(folder), "balance": 1.0}
+    return recipe_from_dict({"task": task, "model": {"name": "mobilenet_v2"}, "data": data})
 
 
 def test_pictures_of_a_rare_class_are_seen_more_often(folders) -> None:
@@ -56,6 +69,19 @@ def test_the_same_seed_repeats_the_same_pictures(folders) -> None:
 
 def test_nothing_is_repeated_unless_it_is_wanted(folders) -> None:
     assert balanced(folders, 0.0) is folders
+
+
+def test_a_recipe_repeats_what_is_learnt_and_not_what_is_measured(folder) -> None:
+    recipe = recipe_of(folder, "classify")
+    train, val = open_sets(recipe)
+    assert len(train) == len(val) == 18
+    assert len(repeated(recipe, train)) > 18
+    assert recipe_from_dict(recipe.to_dict()) == recipe
+
+
+def test_a_task_without_classes_has_nothing_to_balance(folder) -> None:
+    with pytest.raises(RecipeError, match="is for classify and detect: pose has no rare classes"):
+        open_sets(recipe_of(folder, "pose"))
 
 
 def test_boxes_count_as_classes(tmp_path) -> None:
