@@ -89,7 +89,7 @@ def _card(args: argparse.Namespace, card: Mapping[str, Any], digest: str, size: 
 - **Data**: {args.data}
 - **Made by**: `{args.command}`
 - **Recipe**: `{recipe.get("name", "")}`, seed {recipe.get("run", {}).get("seed")}, \
-{card.get("epoch")} epochs, {card.get("samples", {}).get("train")} pictures
+{card.get("epoch")} epochs, {card.get("samples", {}).get("train")} pictures an epoch
 - **File**: {args.name}.tflite, {size} bytes, SHA-256 {digest}
 
 ## Figures
