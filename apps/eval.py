@@ -146,8 +146,8 @@ def print_table(evaluation: Evaluation, origin: Mapping[str, Any], *, per_class:
     if unknown := details(evaluation).get("unknown_classes"):
         more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
         print(
-            f"classes that the model does not know, counted as 0: {', '.join(unknown[:LISTED])}"
-            f"{more}; --classes counts only those it names"
+            f"classes that the model does not know, counted as 0 but in ..._known: "
+            f"{', '.join(unknown[:LISTED])}{more}; --classes counts only those it names"
         )
 
 

@@ -106,7 +106,10 @@ def test_a_class_that_the_model_does_not_know_counts_as_zero_and_is_named() -> N
     only_cats = replace(found((0, CAT, 0.9)), labels=("cat",))
     result = detection.measure(DATA, [only_cats, only_cats[:0]])
     assert result.figures["AP"] == pytest.approx(0.5)
+    assert result.figures["AP_known"] == pytest.approx(1.0)
+    assert result.figures["AP50_known"] == pytest.approx(1.0)
     assert result.unknown == ("dog",)
+    assert "AP_known" not in detection.measure(DATA, [found(), found()]).figures
 
 
 def test_classes_are_matched_by_name_and_by_the_names_of_pascal() -> None:
