@@ -25,8 +25,8 @@ PER_IMAGE = 100
 """The most detections of a picture that count, as in COCO's own evaluation."""
 
 KNOWN = ("AP", "AP50")
-"""Figures that are also given as `AP_known` and `AP50_known`, over the classes that the model knows,
-where the data have others."""
+"""Figures that are also given as `AP_known` and `AP50_known`, over the classes that the model knows
+of the data, where there are others."""
 
 SYNONYMS = {
     "aeroplane": "airplane",
@@ -135,10 +135,10 @@ def measure(
     values = {c: match.average_precision(once) for c, match in outcome.matches.items()}
     occurring = {c: value for c, value in values.items() if not np.isnan(value)}
     expected = set(categories_of(found[0].labels, data).values())
-    known = [data.categories[c] for c in occurring if c in expected]
+    names = [data.categories[c] for c in occurring if c in expected]
     figures = dict(outcome.figures)
-    if 0 < len(known) < len(occurring):
-        own = measure(data, found, classes=known).figures
+    if 0 < len(names) < len(occurring):
+        own = measure(data, found, classes=names).figures
         figures |= {f"{name}_known": own[name] for name in KNOWN}
     return DetectionEvaluation(
         figures=figures,
