@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -67,17 +68,21 @@ def ask(session, images):
     return {name: np.stack(values) for name, values in out.items()}
 
 
-def compared(model, tmp_path, *, side=SIDE, near=0.99, beyond=0.03):
-    """Check a network's file against its twin, and the twin against it; return the operators.
+class Said(NamedTuple):
+    """What a network's file, its twin and the network itself give of the same pictures, by output.
 
-    Args:
-        model: The network.
-        tmp_path: A folder.
-        side: Of its input.
-        near: The least correlation of what twin and network give.
-        beyond: The part of the values that may be further than a step from the twin's.
+    The file's values are in its steps, the others real numbers.
     """
-    keras.utils.set_random_seed(1)
+
+    file: dict[str, np.ndarray]
+    twin: dict[str, np.ndarray]
+    network: dict[str, np.ndarray]
+    scales: dict[str, float]
+    graph: Graph
+
+
+def exported(model, tmp_path, side) -> Said:
+    """Make a network's twin and its file, of integers alone, and ask all three."""
     images = pictures(16, side)
     settle(model, images)
     twin = qat.prepare(model, input_range=(-1, 1))
@@ -85,17 +90,30 @@ def compared(model, tmp_path, *, side=SIDE, near=0.99, beyond=0.03):
     file = tmp_path / "twin.tflite"
     export_tflite(twin, file)
     session = open_session(file, device="cpu", runtime="tflite").session
-    found = ask(session, images)
-    ours, wanted = named(twin, images), named(model, images)
-    assert set(found) == set(ours) == set(wanted)
-    for spec in session.outputs:
-        far = np.abs(found[spec.name] - ours[spec.name] / spec.quant.scale)
-        assert np.mean(far > 1.01) <= beyond, spec.name
-        assert np.corrcoef(ours[spec.name].ravel(), wanted[spec.name].ravel())[0, 1] > near
     graph = Graph(file.read_bytes())
     given = {graph.tensors[i].type for operator in graph.operators for i in operator.outputs}
     assert given == {TYPE.INT8}
-    return Counter(graph.name(operator) for operator in graph.operators)
+    scales = {spec.name: spec.quant.scale for spec in session.outputs}
+    said = Said(ask(session, images), named(twin, images), named(model, images), scales, graph)
+    assert set(said.file) == set(said.twin) == set(said.network)
+    return said
+
+
+def compared(model, tmp_path, *, near=0.99, beyond=0.03):
+    """Check a network's file against its twin, and the twin against it; return the operators.
+
+    Args:
+        model: The network.
+        tmp_path: A folder.
+        near: The least correlation of what twin and network give.
+        beyond: The part of the values that may be further than a step from the twin's.
+    """
+    said = exported(model, tmp_path, SIDE)
+    for name, scale in said.scales.items():
+        far = np.abs(said.file[name] - said.twin[name] / scale)
+        assert np.mean(far > 1.01) <= beyond, name
+        assert alike(said.twin[name], said.network[name]) > near
+    return Counter(said.graph.name(operator) for operator in said.graph.operators)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -105,22 +123,11 @@ def test_what_a_whole_network_says_in_integers_is_as_true_as_what_its_twin_says(
     """Through many layers a step more here and there grows: they are held against the floats."""
     keras.utils.set_random_seed(1)
     model = FAMILIES[name]()
-    images = pictures(16, model.input_shape[1])
-    settle(model, images)
-    twin = qat.prepare(model, input_range=(-1, 1))
-    qat.calibrate(twin, [images[:8], images[8:]])
-    file = tmp_path / "twin.tflite"
-    export_tflite(twin, file)
-    session = open_session(file, device="cpu", runtime="tflite").session
-    found, ours, wanted = ask(session, images), named(twin, images), named(model, images)
-    for spec in session.outputs:
-        assert alike(found[spec.name], wanted[spec.name]) > NEAR
-        assert alike(found[spec.name], wanted[spec.name]) > (
-            alike(ours[spec.name], wanted[spec.name]) - 0.05
-        )
-    graph = Graph(file.read_bytes())
-    given = {graph.tensors[i].type for operator in graph.operators for i in operator.outputs}
-    assert given == {TYPE.INT8}
+    said = exported(model, tmp_path, model.input_shape[1])
+    for output, wanted in said.network.items():
+        found = alike(said.file[output], wanted)
+        assert found > NEAR
+        assert found > alike(said.twin[output], wanted) - 0.05
 
 
 def alike(one, other):
