@@ -163,17 +163,35 @@ class TransferPart:
 
 @dataclass(frozen=True)
 class DistillPart:
-    """A larger network that teaches this one.
+    """A larger network, or several, that teach this one.
 
     Attributes:
-        teacher: A name of `edgecv models` or a model file; empty for none.
+        teacher: Names of `edgecv models` or model files; empty for none. Classifiers may have
+            several, whose mean logits are learned.
         weight: The part of the loss that is the teacher's, 0..1.
         temperature: What its logits are divided by.
+        consistent: A classifier's teacher is asked about every picture as the network sees it,
+            cropped, coloured and blended, each time anew; else once, about the picture as it is.
     """
 
-    teacher: str = ""
+    teacher: tuple[str, ...] = ()
     weight: float = 0.5
     temperature: float = 2.0
+    consistent: bool = False
+
+    @property
+    def only(self) -> str:
+        """The one teacher of a task that cannot have several or ask each time.
+
+        Raises:
+            RecipeError: It is asked for more.
+        """
+        if len(self.teacher) > 1:
+            given = ", ".join(self.teacher)
+            raise RecipeError(f"distill.teacher is {given}: only a classifier may have several")
+        if self.consistent:
+            raise RecipeError("distill.consistent is for classifiers: leave it out")
+        return self.teacher[0]
 
     def __post_init__(self) -> None:
         within("distill.weight", self.weight, 0, 1)
@@ -242,7 +260,7 @@ class Recipe:
         loss: What is made small.
         optimizer: How the weights follow the gradients.
         transfer: How trained weights are treated.
-        distill: A network that teaches this one.
+        distill: Networks that teach this one.
         qat: Whether it learns with the rounding of INT8.
         run: How long.
         name: What the trained model is called; empty for the recipe's file name.

@@ -216,6 +216,8 @@ def test_a_pair_without_a_face_is_taken_for_different_people():
         ({"data": {"train": ""}}, RecipeError, "data.train"),
         ({"data": {"val": "/nowhere"}}, DataError, "nowhere"),
         ({"distill": {"teacher": "mobilefacenet"}}, EdgeCVError, "mobilefacenet_fp32"),
+        ({"distill": {"teacher": ["one", "two"]}}, RecipeError, "one, two"),
+        ({"distill": {"teacher": "one", "consistent": True}}, RecipeError, "consistent"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

@@ -224,11 +224,11 @@ def test_a_training_may_start_from_trained_weights(trained, recipe, tmp_path):
     np.testing.assert_array_equal(after.get_weights()[0], before)
 
 
-def test_a_network_may_be_taught_by_another(trained, recipe, tmp_path):
+@pytest.mark.parametrize(("teachers", "consistent"), [(1, False), (2, True)])
+def test_a_network_may_be_taught_by_others(trained, recipe, tmp_path, teachers, consistent):
     outcome, _, _ = trained
-    mine = recipe(
-        run__epochs=6, distill={"teacher": str(outcome.model), "weight": 1.0, "temperature": 1.0}
-    )
+    how = {"weight": 1.0, "temperature": 1.0, "consistent": consistent}
+    mine = recipe(run__epochs=6, distill={"teacher": [str(outcome.model)] * teachers, **how})
     taught = fit(mine, tmp_path)
     assert taught.figures["top1"] >= 0.7
     assert rows(tmp_path)[-1]["loss"] < rows(tmp_path)[0]["loss"]

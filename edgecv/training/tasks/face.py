@@ -240,7 +240,7 @@ def held_out(labels: IntArray, part: float, seed: int) -> Array:
 def _teacher_says(recipe: Recipe, faces: Samples) -> FloatArray | None:
     if not recipe.distill.teacher:
         return None
-    with load(recipe.distill.teacher) as teacher, bar("asking the teacher") as report:
+    with load(recipe.distill.only) as teacher, bar("asking the teacher") as report:
         return embeddings(teacher, faces, report=report)
 
 

@@ -82,7 +82,7 @@ def class_logits(teacher: Model, samples: Samples, *, report: Report = silent) -
         columns(teacher.spec, len(teacher.spec.labels), samples.names)
 
     def ask() -> Arrays:
-        rows = [_logits(teacher, image) for image in _images(samples, report)]
+        rows = [picture_logits(teacher, image) for image in _images(samples, report)]
         return {"logits": np.stack(rows)}
 
     logits = remembered("classes", teacher, samples, ask)["logits"]
@@ -207,7 +207,16 @@ def _model_digest(model: Model, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _logits(teacher: Model, image: Image) -> FloatArray:
+def picture_logits(teacher: Model, image: Image) -> FloatArray:
+    """Return a classifier's logits, float32 (its classes,), up to a constant.
+
+    Args:
+        teacher: Where it gives probabilities, their logarithms are taken.
+        image: uint8 (H, W, 3), BGR.
+
+    Raises:
+        InferenceError: The runtime failed, or the answer is not numbers.
+    """
     tensor, _ = teacher.preprocess(image)
     values = next(iter(teacher.infer(tensor).values())).astype(np.float32).reshape(-1)
     if not np.isfinite(values).all():

@@ -22,6 +22,7 @@ from edgecv.training.losses.classes import cross_entropy
 from edgecv.training.losses.distill import softened_divergence
 from edgecv.training.recipe import DistillPart, recipe_from_dict
 from edgecv.training.tasks import Task
+from edgecv.training.teachers.panel import Panel
 from edgecv.training.teachers.teaching import softened, with_teacher
 from edgecv.training.trainer import Trainer
 
@@ -57,18 +58,30 @@ def test_without_a_teacher_the_task_is_the_same():
 
 def test_the_task_of_faces_has_asked_already():
     task = _task(_samples(NAMES), kind="face_embedding")
-    assert with_teacher(task, DistillPart(teacher="mobilefacenet_fp32")) is task
+    assert with_teacher(task, DistillPart(teacher=("mobilefacenet_fp32",))) is task
 
 
 def test_a_task_that_nobody_teaches_is_refused():
     task = _task(_samples(NAMES), kind="segmentation")
     with pytest.raises(RecipeError, match="segmentation"):
-        with_teacher(task, DistillPart(teacher="mobilenet_v1_0.25_224_fp32"))
+        with_teacher(task, DistillPart(teacher=("mobilenet_v1_0.25_224_fp32",)))
 
 
 def test_an_unknown_teacher_is_refused():
     with pytest.raises(EdgeCVError, match=r"mobilenet_v1_0\.25_224_fp32"):
-        with_teacher(_task(_samples(NAMES)), DistillPart(teacher="mobilenet_v1_0.25_224_fp"))
+        with_teacher(_task(_samples(NAMES)), DistillPart(teacher=("mobilenet_v1_0.25_224_fp",)))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (DistillPart(teacher=("one", "two")), "one, two: only a classifier may have several"),
+        (DistillPart(teacher=("one",), consistent=True), "consistent is for classifiers"),
+    ],
+)
+def test_a_finder_of_boxes_has_one_teacher_and_asks_once(part, said):
+    with pytest.raises(RecipeError, match=said):
+        with_teacher(_task(_samples(NAMES), kind="detection"), part)
 
 
 def test_a_sample_has_the_answer_of_its_number():
@@ -89,7 +102,7 @@ def test_a_blended_picture_has_both_answers_by_their_weights():
 
 @pytest.mark.zoo
 def test_a_classifiers_targets_and_loss_have_the_teachers_part(zoo):
-    part = DistillPart(teacher="mobilenet_v1_0.25_224_fp32", weight=0.25, temperature=3.0)
+    part = DistillPart(teacher=("mobilenet_v1_0.25_224_fp32",), weight=0.25, temperature=3.0)
     samples = _samples(("daisy", "banana"))
     task = with_teacher(_task(samples), part)
     items = [task.train[3], replace(task.train[0], mix=Mixed(1, 0.4))]
@@ -104,8 +117,31 @@ def test_a_classifiers_targets_and_loss_have_the_teachers_part(zoo):
 
 
 @pytest.mark.zoo
+def test_several_teachers_are_asked_once_and_their_mean_is_kept(zoo):
+    names = ("mobilenet_v1_0.25_224_fp32", "mobilenet_v2_1.0_224_int8")
+    samples = _samples(("daisy", "banana"))
+    task = with_teacher(_task(samples), DistillPart(teacher=names))
+    want = Panel(names, samples.names).logits([samples[2].image])
+    got = task.encode([task.train[2]])["taught"]
+    np.testing.assert_allclose(got - got[:, :1], want - want[:, :1], atol=1e-4)
+
+
+@pytest.mark.zoo
+def test_a_consistent_teacher_is_asked_about_the_picture_that_the_network_sees(zoo):
+    part = DistillPart(teacher=("mobilenet_v1_0.25_224_fp32",), consistent=True, weight=0.25)
+    samples = _samples(("daisy", "banana"))
+    task = with_teacher(_task(samples), part)
+    seen = replace(samples[1], image=samples[0].image[:, ::-1], mix=Mixed(0, 0.4))
+    targets = task.encode([seen, samples[1]])
+    np.testing.assert_allclose(targets["own"], [[0.4, 0.6], [0, 1]])
+    panel = Panel(part.teacher, samples.names)
+    np.testing.assert_array_equal(targets["taught"], panel.logits([seen.image, samples[1].image]))
+    assert abs(targets["taught"][0] - targets["taught"][1]).max() > 1e-3
+
+
+@pytest.mark.zoo
 def test_a_teacher_of_other_classes_is_refused(zoo):
-    part = DistillPart(teacher="mobilenet_v1_0.25_224_fp32")
+    part = DistillPart(teacher=("mobilenet_v1_0.25_224_fp32",))
     with pytest.raises(SpecError, match="a class nobody knows"):
         with_teacher(_task(_samples(("a class nobody knows",))), part)
 
@@ -116,7 +152,7 @@ def test_a_detector_gets_the_boxes_that_nobody_marked(zoo, data):
     image = cv2.imread(str(data / "golden" / "squat.bmp"))
     samples = SampleList([Sample(image)], ("person",))
     task = _task(samples, kind="detection")
-    taught = with_teacher(task, DistillPart(teacher="ssd_mobilenet_v1_coco_int8"))
+    taught = with_teacher(task, DistillPart(teacher=("ssd_mobilenet_v1_coco_int8",)))
     assert len(taught.train[0].boxes) >= 1
     assert taught.val is samples
 
@@ -124,7 +160,7 @@ def test_a_detector_gets_the_boxes_that_nobody_marked(zoo, data):
 @pytest.mark.zoo
 def test_a_student_comes_to_say_what_a_real_classifier_says(zoo):
     keras.utils.set_random_seed(0)
-    part = DistillPart(teacher="mobilenet_v1_0.25_224_fp32", weight=1.0, temperature=2.0)
+    part = DistillPart(teacher=("mobilenet_v1_0.25_224_fp32",), weight=1.0, temperature=2.0)
     task = with_teacher(_task(_samples(("daisy", "banana", "mushroom"), count=6)), part)
     recipe = recipe_from_dict(
         {"task": "classify", "model": {"name": "mobilenet_v2"}, "optimizer": {"name": "adam"}}
