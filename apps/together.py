@@ -29,14 +29,15 @@ def check_free(files: Iterable[Path], *, force: bool) -> None:
 
 @contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
-    """Give a folder to work in beside `out`, which is gone at the end whatever happens.
+    """Give a folder to work in, inside of `out`, which is gone at the end whatever happens.
 
-    Where the folder that `out` is to be in is not there yet, it lies in the nearest one that is.
+    Where `out` is not there yet, it lies in the nearest of its parents that is.
 
     Raises:
         OutputError: Nothing can be written there.
     """
-    place = next(folder for folder in out.resolve().parents if folder.exists())
+    whole = out.resolve()
+    place = next(folder for folder in (whole, *whole.parents) if folder.exists())
     try:
         folder = Path(tempfile.mkdtemp(prefix=".edgecv-", dir=place))
     except OSError as error:
@@ -71,7 +72,10 @@ def publish(files: Mapping[Path, Path]) -> None:
     except BaseException as error:
         _undo(steps)
         if isinstance(error, OSError):
-            where = error.filename or next(iter(files.values()))
+            said = (error.filename2, error.filename)
+            hidden = {str(ready): target for target, ready in steps.ready.items()}
+            where = next((hidden[str(name)] for name in said if str(name) in hidden), said[1])
+            where = where or next(iter(files.values()))
             raise OutputError(f"cannot write {where}: {error.strerror or error}") from error
         raise
     for spare in steps.kept.values():

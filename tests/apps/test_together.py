@@ -96,6 +96,31 @@ def test_the_folder_to_work_in_lies_near_the_end_and_goes(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_there_is_worked_in(tmp_path: Path) -> None:
+    """Its parent may be one that cannot be written, as /home is."""
+    out = tmp_path / "home"
+    out.mkdir()
+    with work_folder(out) as folder:
+        assert folder.parent == out
+    assert list(out.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with (
+        pytest.raises(OutputError, match=r"cannot write into .*/out: Not a directory"),
+        work_folder(tmp_path / "out"),
+    ):
+        pytest.fail("the work has begun")
+
+
+def test_the_name_that_could_not_be_given_is_told(work: Path, mounted) -> None:
+    disk = mounted("size=1M")
+    (work / "big").write_bytes(bytes(2 << 20))
+    with pytest.raises(OutputError, match=rf"cannot write {disk}/two: No space left"):
+        publish({work / "big": disk / "two"})
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
