@@ -37,6 +37,7 @@ class Problems:
     Attributes:
         skipped: Pictures that are left out. They count towards the limit.
         mended: What is left out or changed without losing a picture.
+        noted: What is odd about the set as a whole.
 
     Raises:
         ValueError: `max_bad` is not in 0..1.
@@ -48,6 +49,7 @@ class Problems:
         self.max_bad = max_bad
         self.skipped: list[Problem] = []
         self.mended: list[Problem] = []
+        self.noted: list[Problem] = []
 
     def skip(self, where: str | Path, what: str) -> None:
         """List a picture that is left out."""
@@ -57,11 +59,15 @@ class Problems:
         """List something that is left out or changed while its picture stays."""
         self.mended.append(Problem(str(where), what))
 
+    def note(self, where: str | Path, what: str) -> None:
+        """List something that is odd about the set as a whole, and log a warning at once."""
+        self.noted.append(Problem(str(where), what))
+        log.warning("%s", self.noted[-1])
+
     def lines(self) -> list[str]:
         """Return every problem as a line of text, skipped pictures first."""
-        return [f"skipped: {item}" for item in self.skipped] + [
-            f"mended: {item}" for item in self.mended
-        ]
+        kinds = (("skipped", self.skipped), ("mended", self.mended), ("noted", self.noted))
+        return [f"{kind}: {item}" for kind, items in kinds for item in items]
 
     def check(self, dataset: str | Path, total: int) -> None:
         """Refuse a dataset with too many bad pictures; log a warning for one with a few.

@@ -71,7 +71,7 @@ def identities(
         raise DataError(f"{path}: nobody has {min_pictures} pictures or more")
     fewer = len(samples.names) - len(people)
     if fewer:
-        samples.problems.mend(path, f"{fewer} people with fewer than {min_pictures} left out")
+        samples.problems.note(path, f"{fewer} people with fewer than {min_pictures} left out")
     return _only(samples, people)
 
 

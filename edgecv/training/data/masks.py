@@ -21,20 +21,24 @@ LAYOUT = (
     "SegmentationClass/ as in Pascal VOC"
 )
 _FOLDERS = (("images", "masks"), ("JPEGImages", "SegmentationClass"))
+_BACKGROUNDS = ("background", "bg", "none", "void")
+_SHOWN = 8
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def masks(path: str | Path, *, reading: Reading = PLAIN) -> StoredSamples:
     """Read pictures with a class for every pixel.
 
-    The names come from `reading`, else from names.txt, else they are the numbers in the masks.
+    The names come from `reading`, else from names.txt, else they are the numbers in the masks. A
+    class of names.txt has to occur, but for a background at 0; so has another number than 0 where
+    nothing names them. A class of `reading` that does not is noted, as long as another one does.
 
     Args:
         path: The folder.
         reading: How it is read.
 
     Raises:
-        DataError: There are no such files, or too many pictures are bad.
+        DataError: There are no such files, too many pictures are bad, or a class is empty.
     """
     root = Path(path)
     pictures, labels = folders(root)
@@ -50,11 +54,40 @@ def masks(path: str | Path, *, reading: Reading = PLAIN) -> StoredSamples:
             problems.skip(file, f"has no mask {mask}")
     if not entries:
         raise DataError(f"{root} holds no picture with a mask. Wanted {LAYOUT}")
-    names = reading.names
-    if not names and (root / "names.txt").is_file():
-        names = _names(root / "names.txt")
-    names = names or tuple(str(number) for number in range(_highest(entries) + 1))
-    return store(root, entries, names, problems, reading, read_mask=read_mask)
+    named = reading.names
+    if not named and (root / "names.txt").is_file():
+        named = _names(root / "names.txt")
+    names = named or tuple(str(number) for number in range(_highest(entries) + 1))
+    samples = store(root, entries, names, problems, reading, read_mask=read_mask)
+    if named or not samples.seen - {0, IGNORED}:
+        _check_classes(root, samples, named or ("background", "1"), known=bool(reading.names))
+    return samples
+
+
+def _check_classes(
+    root: Path, samples: StoredSamples, names: tuple[str, ...], *, known: bool
+) -> None:
+    """Refuse classes that no pixel belongs to; note a few that were known before."""
+    first = 1 if names[0].strip("_ ").lower() in _BACKGROUNDS else 0
+    wanted = range(first, len(names))
+    absent = [number for number in wanted if number not in samples.seen]
+    if not absent:
+        return
+    number = absent[0]
+    what = f"no mask has a pixel of the class {names[number]!r}, number {number}"
+    if known and len(absent) < len(wanted):
+        others = f", nor of {len(absent) - 1} more classes" if len(absent) > 1 else ""
+        samples.problems.note(root, what + others)
+        return
+    hint = "mark some, or leave the class out of names.txt"
+    if IGNORED in samples.seen:
+        hint = f"{IGNORED} counts as nothing: write {number} for it where it stands for the class"
+    raise DataError(f"{root}: {what}, they hold {_listed(samples.seen)}; {hint}")
+
+
+def _listed(numbers: frozenset[int]) -> str:
+    shown = [str(number) for number in sorted(numbers)]
+    return ", ".join(shown if len(shown) <= _SHOWN else [*shown[: _SHOWN - 1], "...", shown[-1]])
 
 
 def _names(file: Path) -> tuple[str, ...]:

@@ -94,13 +94,18 @@ class Picture(NamedTuple):
         size: Its size in the file.
         scale: Width and height in memory by those in the file.
         digest: A fingerprint of its pixels.
-        highest: Its highest byte but `IGNORED`: of a mask, the highest class.
+        seen: The bytes that occur in a mask, in the file's size; empty for a picture.
     """
 
     size: Size
     scale: tuple[float, float]
     digest: bytes
-    highest: int
+    seen: frozenset[int] = frozenset()
+
+    @property
+    def highest(self) -> int:
+        """Return the highest class of a mask; 0 where there is none."""
+        return max(self.seen - {IGNORED}, default=0)
 
 
 class Pictures:
@@ -155,15 +160,21 @@ class Pictures:
         image = self._read(file)
         size = Size(*image.shape[:2])
         scale = (1.0, 1.0)
+        seen = _bytes(image) if image.ndim == 2 else frozenset[int]()
         if self._max_side is not None and max(size) > self._max_side:
             ratio = self._max_side / max(size)
             wide, high = (max(1, round(side * ratio)) for side in (size.width, size.height))
             image = np.asarray(cv2.resize(image, (wide, high), interpolation=self._shrink))
             scale = (wide / size.width, high / size.height)
         image.setflags(write=False)
-        highest = int(image[image != IGNORED].max(initial=0)) if image.ndim == 2 else 0
         digest = blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
-        return image, Picture(size, scale, digest, highest)
+        return image, Picture(size, scale, digest, seen)
+
+
+def _bytes(image: Array) -> frozenset[int]:
+    """Return which bytes occur in an image, uint8 (H, W)."""
+    counts = cv2.calcHist([image], [0], None, [256], [0, 256])
+    return frozenset(np.flatnonzero(counts).tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +188,7 @@ class StoredSamples:
         masks: The masks.
         keypoints: Names of the keypoints.
         problems: What was wrong with the dataset.
+        seen: The bytes that occur in the masks.
     """
 
     entries: Sequence[Entry]
@@ -185,6 +197,7 @@ class StoredSamples:
     masks: Pictures
     keypoints: tuple[str, ...] = ()
     problems: Problems = field(default_factory=Problems)
+    seen: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -259,7 +272,8 @@ def store(
     problems.check(dataset, total)
     if not kept:
         raise DataError(f"{dataset} holds no picture that can be used")
-    return StoredSamples(kept, names, pictures, masks, keypoints, problems)
+    seen = frozenset[int]().union(*(found[entry.mask].seen for entry in kept if entry.mask))
+    return StoredSamples(kept, names, pictures, masks, keypoints, problems, seen)
 
 
 def _contradicted(

@@ -13,6 +13,7 @@ import numpy as np
 from edgecv.datasets import PICTURES
 from edgecv.errors import DataError, unknown_name
 from edgecv.training.data.bad import Problems
+from edgecv.training.data.boxed import check_classes, note_unknown
 from edgecv.training.data.stored import PLAIN, Entry, Reading, StoredSamples, store
 from edgecv.types import Size
 
@@ -47,38 +48,37 @@ def voc(
             sorted.
         split: The list of pictures in ImageSets/Main/ ("train"); empty for all pictures.
         difficult: Whether objects that are marked as difficult count.
-        reading: How it is read; its `names` are the same as `only`.
+        reading: How it is read. Its `names` give the ids; classes without a box are noted, those
+            of `only` too.
 
     Raises:
-        DataError: There are no such files, a class of `only` has no box, or too many pictures are
-            bad.
+        DataError: There are no such files, a class of `only` has no box, there is no box at all, or
+            too many pictures are bad.
     """
     root = Path(path)
-    files = _files(root, split)
     problems = Problems(reading.max_bad)
     found: list[tuple[Entry, list[_Object]]] = []
-    for file in files:
+    for file in _files(root, split):
         try:
             found.append(_annotation(root, file, difficult=difficult))
         except ValueError as error:
             problems.skip(file, str(error))
     seen = Counter(item.name for _, objects in found for item in objects)
     names = tuple(only or reading.names or sorted(seen))
-    _check_names(root, names, seen, asked=bool(only), problems=problems)
-    entries = [_marked(entry, objects, names) for entry, objects in found]
-    return store(root, entries, names, problems, reading)
-
-
-def _check_names(
-    root: Path, names: Sequence[str], seen: Counter[str], *, asked: bool, problems: Problems
-) -> None:
-    for name in names:
-        if not seen[name] and asked:
-            raise DataError(f"{root}: {unknown_name('class', name, seen)}")
-        if not seen[name]:
-            problems.mend(root, f"no box of the class {name!r}")
-    if not names:
+    asked = bool(only) and not reading.names
+    unseen = [name for name in names if name not in seen]
+    if asked and unseen:
+        raise DataError(f"{root}: {unknown_name('class', unseen[0], seen)}")
+    if found and not names:
         raise DataError(f"{root}: its XML files mark no object")
+    left = Counter({name: count for name, count in seen.items() if name not in names})
+    if not only:
+        note_unknown(problems, root, left, names)
+    entries = [_marked(entry, objects, names) for entry, objects in found]
+    samples = store(root, entries, names, problems, reading)
+    lost = {f"are of the class {name!r}": count for name, count in left.most_common(3)}
+    check_classes(root, samples, asked=asked, lost=lost)
+    return samples
 
 
 def _files(root: Path, split: str) -> list[Path]:

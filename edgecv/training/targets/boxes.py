@@ -94,8 +94,8 @@ def encode_boxes(
     overlap: float = 0.5,
     order: str = "yxhw",
     variances: tuple[float, float] = (0.1, 0.2),
-) -> tuple[FloatArray, Array]:
-    """Return the offsets and classes that the anchors of one picture should give.
+) -> tuple[FloatArray, Array, IntArray]:
+    """Return the offsets and classes that the anchors of one picture should give, and their boxes.
 
     Args:
         boxes: float32 (M, 4), xyxy, as parts of the input's sides, 0..1.
@@ -107,7 +107,8 @@ def encode_boxes(
 
     Returns:
         float32 (N, 4) offsets, 0 where there is no box; int32 (N,) classes, counted from 1: 0 for
-        no object, `IGNORED` for an anchor that lies on a box that counts for nothing.
+        no object, `IGNORED` for an anchor that lies on a box that counts for nothing; int64 (N,)
+        indices of the boxes that the anchors answer for, -1 for none.
     """
     real = classes >= 0
     matched = match_anchors(boxes[real], anchors, overlap=overlap)
@@ -120,18 +121,19 @@ def encode_boxes(
     if not real.all():
         near = iou(cxcywh_to_xyxy(anchors), boxes[~real]).max(axis=1) >= overlap
         labels[near & ~taken] = IGNORED
-    return offsets, labels
+    owners = np.full(len(anchors), -1, np.int64)
+    owners[taken] = np.flatnonzero(real)[matched[taken]]
+    return offsets, labels, owners
 
 
 def encode_points(
-    sample: Sample, labels: Array, boxes: FloatArray, anchors: FloatArray, variance: float
+    sample: Sample, owners: IntArray, anchors: FloatArray, variance: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the offsets of landmarks that the anchors of one picture should give.
 
     Args:
-        sample: Its keypoints, pixels of its picture, row by row with `boxes`.
-        labels: int32 (N,), what `encode_boxes` gave: anchors from 1 on answer for a box.
-        boxes: float32 (M, 4), xyxy, as parts of the input's sides.
+        sample: Its keypoints, pixels of its picture, row by row with its boxes.
+        owners: int64 (N,), the boxes that the anchors answer for, as `encode_boxes` gives them.
         anchors: float32 (N, 4), cxcywh, 0..1.
         variance: As for `points_to_ssd`.
 
@@ -141,12 +143,11 @@ def encode_points(
     count = sample.keypoints.shape[1]
     offsets = np.zeros((len(anchors), 2 * count), np.float32)
     known = np.zeros_like(offsets)
-    taken = np.flatnonzero(labels > 0)
+    taken = np.flatnonzero(owners >= 0)
     if len(taken) and len(sample.keypoints):
-        best = iou(cxcywh_to_xyxy(anchors[taken]), boxes).argmax(axis=1)
         height, width = sample.image.shape[:2]
-        points = sample.keypoints[best]
-        parts = points[..., :2] / np.array([width, height], np.float32)
+        points = sample.keypoints[owners[taken]]
+        parts = np.asarray(points[..., :2] / np.array([width, height]), np.float32)
         offsets[taken] = points_to_ssd(parts, anchors[taken], variance)
         known[taken] = np.repeat(points[..., 2] > 0, 2, axis=1)
     return offsets * known, known
@@ -180,12 +181,12 @@ def ssd_encoder(
             check_size(sample, size)
             classes = np.where(_visible(sample.boxes), sample.classes, -1)
             boxes = np.asarray(sample.boxes / sides, np.float32)
-            offsets, labels = encode_boxes(
+            offsets, labels, owners = encode_boxes(
                 boxes, classes, anchors, overlap=overlap, order=order, variances=(x, y)
             )
             found: dict[str, Array] = {"boxes": offsets, "classes": labels}
             if spec.keypoints:
-                landmarks, known = encode_points(sample, labels, boxes, anchors, x)
+                landmarks, known = encode_points(sample, owners, anchors, x)
                 found |= {"landmarks": landmarks, "known": known}
             for name, values in found.items():
                 made.setdefault(name, []).append(values)

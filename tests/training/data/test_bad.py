@@ -58,6 +58,15 @@ def test_what_was_skipped_or_mended_is_said_aloud(caplog: pytest.LogCaptureFixtu
     assert "1 marks mended or left out: b.jpg: a box was cut" in caplog.text
 
 
+def test_what_is_odd_about_the_whole_set_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    problems = Problems()
+    problems.note("set", "no box of a class")
+    assert "set: no box of a class" in caplog.text
+    assert problems.lines() == ["noted: set: no box of a class"]
+    problems.check("set", 4)
+    assert caplog.text.count("no box") == 1
+
+
 @pytest.mark.parametrize("max_bad", [-0.1, 1.5])
 def test_the_limit_is_a_part(max_bad: float) -> None:
     with pytest.raises(ValueError, match=r"0\.\.1"):

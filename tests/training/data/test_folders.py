@@ -125,12 +125,15 @@ def test_an_unknown_class_names_the_nearest(tmp_path: Path) -> None:
         class_folders(tmp_path, reading=Reading(names=("rose", "tulip")))
 
 
-def test_people_with_few_pictures_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_people_with_few_pictures_are_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     flowers(tmp_path, {"ann": 1, "bob": 3, "cid": 2})
     samples = identities(tmp_path, min_pictures=2)
     assert samples.names == ("bob", "cid")
     assert [samples[i].label for i in range(len(samples))] == [0, 0, 0, 1, 1]
     assert "1 people with fewer than 2" in samples.problems.lines()[0]
+    assert "1 people with fewer than 2" in caplog.text
     with pytest.raises(DataError, match="nobody has 9"):
         identities(tmp_path, min_pictures=9)
     with pytest.raises(ValueError, match="from 1"):

@@ -58,6 +58,55 @@ def test_names_come_from_a_file_or_the_reading(folder: Path) -> None:
     assert masks(folder, reading=Reading(names=("a", "b", "c"))).names == ("a", "b", "c")
 
 
+@pytest.fixture
+def binary(folder: Path) -> Path:
+    """Masks of 0 and 255."""
+    cv2.imwrite(str(folder / "masks" / "a.png"), np.where(CLASSES == 1, 255, 0).astype(np.uint8))
+    return folder
+
+
+EMPTY = {
+    "255 for 1": (b"background\nthing\n", "hold 0, 255; 255 counts as nothing: write 1 for it"),
+    "no names": (b"", "the class '1', number 1, they hold 0, 255; 255 counts as nothing"),
+    "no background": (b"road\ncar\n", "no mask has a pixel of the class 'car', number 1"),
+}
+
+
+@pytest.mark.parametrize(("names", "message"), EMPTY.values(), ids=EMPTY)
+def test_masks_that_lack_a_class_are_refused(binary: Path, names: bytes, message: str) -> None:
+    if names:
+        (binary / "names.txt").write_bytes(names)
+    with pytest.raises(DataError, match=message):
+        masks(binary)
+
+
+def test_a_background_may_be_absent_and_nothing_else_of_the_names(folder: Path) -> None:
+    cv2.imwrite(str(folder / "masks" / "a.png"), CLASSES * 0 + 1)
+    (folder / "names.txt").write_text("background\nthing\n")
+    assert not masks(folder).problems.lines()
+    (folder / "names.txt").write_text("background\nthing\nother\n")
+    with pytest.raises(DataError, match="the class 'other', number 2, they hold 1; mark some"):
+        masks(folder)
+
+
+def test_a_validation_set_may_lack_some_classes_but_not_all(folder: Path, binary: Path) -> None:
+    with pytest.raises(DataError, match="write 1 for it"):
+        masks(binary, reading=Reading(names=("background", "thing")))
+    cv2.imwrite(str(folder / "masks" / "a.png"), CLASSES)
+    samples = masks(folder, reading=Reading(names=("background", "a", "b", "c", "d")))
+    assert [item.what for item in samples.problems.noted] == [
+        "no mask has a pixel of the class 'c', number 3, nor of 1 more classes"
+    ]
+
+
+def test_a_class_that_is_lost_when_masks_shrink_is_not_missing(folder: Path) -> None:
+    thin = np.zeros((40, 60), np.uint8)
+    thin[1, 1] = 1
+    cv2.imwrite(str(folder / "masks" / "a.png"), thin)
+    samples = masks(folder, reading=Reading(names=("background", "thing"), max_side=10))
+    assert (samples.seen, samples.problems.lines()) == ({0, 1}, [])
+
+
 def test_a_palette_is_turned_back_into_numbers(tmp_path: Path) -> None:
     palette = np.random.default_rng(0).permutation(256 * 3).astype(np.uint8).reshape(256, 3)
     palette_png(tmp_path / "a.png", CLASSES, palette)

@@ -83,8 +83,31 @@ def test_a_bad_file_is_listed_and_skipped(folder: Path, spoil, what: str) -> Non
 def test_a_class_without_boxes_is_refused_where_it_was_asked_for(folder: Path) -> None:
     with pytest.raises(DataError, match="no class 'cow'"):
         voc(folder, only=("cow",))
-    listed = voc(folder, reading=Reading(names=("cat", "dog", "cow"))).problems.mended
-    assert [item.what for item in listed] == ["no box of the class 'cow'"]
+    for only in (None, ("cat", "dog", "cow")):
+        listed = voc(folder, only=only, reading=Reading(names=("cat", "dog", "cow"))).problems.noted
+        assert [item.what for item in listed] == ["no box of the class 'cow'"]
+
+
+def test_objects_of_unknown_classes_are_said_once_but_not_those_that_nobody_wants(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = voc(folder, reading=Reading(names=("cat", "dogs")))
+    assert "2 boxes left out: no class 'dog'; did you mean 'dogs'?" in caplog.text
+    assert caplog.text.count("'dog'") == 1
+    assert [len(entry.boxes) for entry in samples.entries] == [1, 0]
+    caplog.clear()
+    voc(folder, only=("cat",))
+    voc(folder, only=("cat",), reading=Reading(names=("cat",)))
+    assert not caplog.text
+
+
+def test_a_set_without_a_box_that_counts_is_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"boxes of 'Cat', got none .*2 are of the class 'dog'"):
+        voc(folder, reading=Reading(names=("Cat",)))
+    annotate(folder / "Annotations" / "a.xml")
+    annotate(folder / "Annotations" / "b.xml", thing(xmax=10))
+    with pytest.raises(DataError, match=r"got none that counts .*is empty or outside: dropped"):
+        voc(folder)
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgecv.boxes import cxcywh_to_xyxy, ssd_anchors, ssd_to_xyxy
+from edgecv.boxes import cxcywh_to_xyxy, iou, ssd_anchors, ssd_to_xyxy
 from edgecv.decoders.ssd import decode
 from edgecv.image import Placement
 from edgecv.spec import ModelSpec
@@ -9,6 +9,7 @@ from edgecv.training.data.samples import Sample
 from edgecv.training.targets.boxes import (
     IGNORED,
     encode_boxes,
+    encode_points,
     match_anchors,
     ssd_encoder,
     xyxy_to_ssd,
@@ -72,10 +73,11 @@ def test_offsets_lead_back_to_the_boxes():
 
 
 def test_a_box_of_no_class_is_ignored_where_anchors_lie_on_it():
-    offsets, labels = encode_boxes(
+    offsets, labels, owners = encode_boxes(
         boxes_of((0.3, 0.3, 0.7, 0.7), (0.1, 0.1, 0.3, 0.3)), np.array([-1, 0]), ANCHORS
     )
     assert labels.tolist() == [0, IGNORED, 1]
+    assert owners.tolist() == [-1, -1, 1]
     assert not offsets[:2].any()
 
 
@@ -164,6 +166,25 @@ def test_landmarks_that_nobody_marked_count_for_nothing():
     assert not targets["known"][1].any()
     assert not targets["known"][~taken].any()
     assert not targets["landmarks"][targets["known"] == 0].any()
+
+
+def test_an_anchor_learns_the_landmarks_of_the_box_that_it_answers_for():
+    """Two faces want one anchor: the other, which overlaps the same face more, has the second."""
+    anchors = np.array([(0.5, 0.5, 0.4, 0.4), (0.5, 0.5, 0.4, 0.36)], np.float32)
+    boxes = boxes_of((0.34, 0.34, 0.66, 0.66), (0.3, 0.3, 0.7, 0.7))
+    points = np.zeros((2, 1, 3), np.float32)
+    points[:, 0] = (10, 50, 2), (90, 50, 2)
+    sample = Sample(
+        np.zeros((100, 100, 3), np.uint8), boxes=boxes * 100, classes=np.zeros(2, np.int64),
+        keypoints=points,
+    )  # fmt: skip
+    _, _, owners = encode_boxes(boxes, sample.classes, anchors)
+    assert owners.tolist() == [1, 0]
+    assert iou(cxcywh_to_xyxy(anchors), boxes).argmax(axis=1).tolist() == [1, 1]
+    offsets, known = encode_points(sample, owners, anchors, 0.1)
+    x = offsets[:, 0] * 0.1 * anchors[:, 2] + anchors[:, 0]
+    np.testing.assert_allclose(x, [0.9, 0.1], atol=1e-5)
+    assert known.all()
 
 
 def test_a_spec_without_keypoints_has_no_landmarks():
