@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EPILOG = f"""\
 networks: {", ".join(models.MODELS)};
-any of keras.applications as keras:NAME; a file that ends in .keras.
+any of keras.applications as keras:NAME; a file that ends in .keras or .h5.
 
 Multiply-adds are those of convolutions and dense layers, for one picture. Batch norm is folded on a
 device, and is counted with the layer before it. Memory is that of activations in INT8, one byte a
@@ -49,7 +49,7 @@ FIELDS = ("name", "kind", "output", "parameters", "multiply_adds", "field", "str
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a network, keras:NAME or a .keras file")
+    parser.add_argument("model", metavar="MODEL", help="a network, keras:NAME, or a file")
     group = parser.add_argument_group("the network (default: as published)")
     group.add_argument("--input-size", type=_size, metavar="N|HxW", help="pixels")
     group.add_argument("--alpha", type=float, metavar="A", help="the width multiplier")
@@ -96,7 +96,7 @@ def _summary(args: argparse.Namespace) -> Summary:
     names = ("input_size", "alpha", "groups", "version", "minimalistic", "classes", "include_top")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     options = {**given, **dict(args.more)}
-    file = args.model.endswith(".keras")
+    file = args.model.endswith((".keras", ".h5"))
     try:
         if not file:
             model = _network(args.model, options)
@@ -138,10 +138,11 @@ def _application(name: str) -> Callable[..., keras.Model]:
 
 
 def _file(path: Path, options: Mapping[str, Any]) -> keras.Model:
-    """Read a .keras file; no Python code inside it is run."""
+    """Read a .keras or .h5 file; no Python code inside it is run."""
     if options:
         raise UsageError(f"{path} is a file: --{next(iter(options))} is for networks by name")
-    check(path)
+    if path.suffix == ".keras":
+        check(path)
     models.needs_tensorflow()
     from edgecv.models.loading import load_network
 

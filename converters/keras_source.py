@@ -6,9 +6,7 @@ files data alone is read. A SavedModel is a program: TensorFlow's loader runs wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,7 +119,7 @@ def _keras_model(path: Path) -> _Callable:
     from edgecv.models.loading import load_network
 
     with tf.device("CPU:0"):
-        model = load_network(path) if path.suffix == ".keras" else _load_h5(path)
+        model = load_network(path)
     inputs = [_input(t.name, tuple(t.shape), np.dtype(t.dtype), path) for t in model.inputs]
     structure = getattr(model, "_outputs_struct", None)
     names = sorted(structure) if isinstance(structure, Mapping) else model.output_names
@@ -131,34 +129,6 @@ def _keras_model(path: Path) -> _Callable:
         return list(tf.nest.flatten(made))  # a dict by its sorted keys
 
     return _Callable(call, tuple(inputs), tuple(map(str, names)))
-
-
-def _load_h5(path: Path) -> Any:
-    """Read a model from Keras's older format."""
-    import keras
-
-    from edgecv.models.loading import own_modules
-
-    h5py: Any = import_module("h5py")  # which Keras brings, without types
-    try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-    except OSError as error:
-        raise ModelFileError(f"{path} is missing, damaged or no HDF5 file: {error}") from error
-    if text is None:
-        raise ModelFileError(
-            f"{path} holds weights and no model: build the model in Python, load them into it and "
-            "save it whole, with model.save('model.keras')"
-        )
-    for module in sorted(own_modules(json.loads(text))):
-        import_module(module)  # which registers its layers
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises what the failing layer raises
-        text = " ".join(str(error).split())[:300]
-        raise InferenceError(
-            f"{path.name}: keras {keras.__version__} refuses it: {text}"
-        ) from error
 
 
 def _saved_model(path: Path) -> _Callable:

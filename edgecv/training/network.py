@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -9,15 +10,26 @@ import keras
 
 from edgecv import modelfile, models
 from edgecv.errors import unknown_name
+from edgecv.models.graph import steps
 from edgecv.models.loading import load_network
 from edgecv.spec import InputSpec
 from edgecv.training.data.geometry import INPUT
 from edgecv.training.errors import CheckpointError, RecipeError
+from edgecv.training.inputs import closed, copy_weights, input_of, unprepared
 
 if TYPE_CHECKING:
     from edgecv.training.recipe import Recipe
 
 APPLICATIONS = "keras.applications."
+FILES = (".keras", ".h5")
+
+SETTLED = {
+    "classes", "classifier_activation", "include_top", "input_shape", "input_tensor", "name",
+    "weights",
+}  # fmt: skip
+"""What a recipe says of a network of Keras's in other places than among its options."""
+
+PREPARING = "include_preprocessing"
 
 Pair: TypeAlias = "tuple[keras.Layer, keras.Layer]"
 Shapes: TypeAlias = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
@@ -40,8 +52,9 @@ class Network(NamedTuple):
 def open_network(recipe: Recipe, *, classes: int) -> Network:
     """Build a classifier with random weights, or with those of [model] weights.
 
-    [model] name is one of `edgecv.models.MODELS`, "keras.applications.NAME", or a .keras file. A
-    network that ends in features, or in other classes, gets a new last layer.
+    [model] name is one of `edgecv.models.MODELS`, "keras.applications.NAME", or a .keras or .h5
+    file. A network that ends in features, or in other classes, gets a new last layer; one that ends
+    in as many classes keeps the weights of its last. What comes out are logits: softmax is cut off.
 
     Args:
         recipe: The recipe.
@@ -54,8 +67,8 @@ def open_network(recipe: Recipe, *, classes: int) -> Network:
         UnknownNameError: There is no network of that name, or it has no such option.
     """
     part = recipe.model
-    if part.name.endswith(".keras"):
-        network = _own(Path(part.name), classes)
+    if part.name.endswith(FILES):
+        network = _own(Path(part.name), part.size, classes)
     elif part.name.startswith(APPLICATIONS):
         network = _application(part.name, part.size, part.options, classes)
     else:
@@ -105,7 +118,7 @@ def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None
     Args:
         model: Takes the weights.
         wanted: The layers that have to be in the file. Others are copied where they fit.
-        file: A .keras file.
+        file: A .keras or .h5 file.
 
     Raises:
         ModelFileError: The file cannot be read.
@@ -122,7 +135,7 @@ def take_weights(model: keras.Model, wanted: frozenset[str], file: Path) -> None
     if not pairs:
         raise CheckpointError(f"{file} is of another network: no layer of {model.name} is in it")
     for layer, other in pairs:
-        layer.set_weights(other.get_weights())
+        copy_weights(other, layer)
 
 
 def matched(model: keras.Model, other: keras.Model) -> tuple[list[Pair], dict[str, Shapes]]:
@@ -168,32 +181,87 @@ def _application(name: str, size: tuple[int, int], options: Any, classes: int) -
     if short not in known:
         raise unknown_name(f"network in {APPLICATIONS[:-1]}", short, known)
     build = getattr(keras.applications, short)
+    keys = set(inspect.signature(build).parameters)
+    for key in options:
+        if key not in keys - SETTLED:
+            raise RecipeError(f"[model] {unknown_name(f'option of {name}', key, keys - SETTLED)}")
+    bare_input = unprepared(short) if PREPARING in keys else None
+    if bare_input is not None:
+        options = {PREPARING: False, **options}
     try:
         bare = build(include_top=False, weights=None, input_shape=(*size, 3), **options)
     except (ValueError, TypeError) as error:
         raise RecipeError(f"[model] {name}: {error}") from error
-    return _with_head(bare.input, bare.output, bare.name, classes, INPUT)
+    given = input_of(bare) if bare_input is None or options[PREPARING] else bare_input
+    return _with_head(bare.inputs[0], bare.outputs[0], bare.name, classes, given)
 
 
-def _own(file: Path, classes: int) -> Network:
+def _own(file: Path, size: tuple[int, int], classes: int) -> Network:
     model = load_network(file)
-    spec = modelfile.embedded_spec(file)
-    given = INPUT if spec is None else spec.input
-    if isinstance(model.output, (dict, list)) or len(model.inputs) != 1:
+    if isinstance(model.output, dict) or len(model.outputs) != 1 or len(model.inputs) != 1:
         raise RecipeError(f"{file}: wanted a network with one input and one output")
-    last = model.layers[-1]
-    if len(model.output.shape) == 2 and isinstance(last, keras.layers.Dense):
-        return _with_head(model.input, last.input, model.name, classes, given)
-    return _with_head(model.input, model.output, model.name, classes, given)
+    try:
+        given = input_of(model)
+        model = closed(model, size)
+    except (RecipeError, ValueError) as error:
+        raise RecipeError(f"{file}: {error}") from error
+    spec = modelfile.embedded_spec(file)
+    given = given if spec is None else spec.input
+    features, last = _ending(model)
+    kept = last if last is not None and last.units == classes else None
+    return _with_head(model.inputs[0], features, model.name, classes, given, kept)
 
 
-def _with_head(image: Any, features: Any, name: str, classes: int, given: InputSpec) -> Network:
-    """Put logits on top of features (B, H, W, C) or (B, C)."""
+def _ending(model: keras.Model) -> tuple[Any, keras.layers.Dense | None]:
+    """Return what the last Dense takes, and that layer; of other networks what softmax takes."""
+    made = {id(tensor): step for step in steps(model) for tensor in step.outputs}
+    tensor = features = model.outputs[0]
+    while (step := made.get(id(tensor))) is not None and len(step.inputs) == 1:
+        layer, tensor = step.layer, step.inputs[0]
+        if isinstance(layer, keras.layers.Dense) and len(tensor.shape) == 2:
+            return tensor, layer
+        if _is_softmax(layer):
+            features = tensor
+        elif not isinstance(layer, keras.layers.Dropout):
+            break
+    return features, None
+
+
+def _is_softmax(layer: Any) -> bool:
+    """Tell whether a layer, or an operation, turns logits into probabilities, or does nothing."""
+    if type(layer).__name__ != "Activation":
+        return type(layer).__name__ in ("LogSoftmax", "Softmax")
+    plain = (keras.activations.get(name) for name in ("linear", "log_softmax", "softmax"))
+    return layer.activation in plain
+
+
+def _with_head(
+    image: Any,
+    features: Any,
+    name: str,
+    classes: int,
+    given: InputSpec,
+    kept: keras.layers.Dense | None = None,
+) -> Network:
+    """Put logits on top of features (B, H, W, C) or (B, C), with the weights of `kept`."""
     bare = keras.Model(image, features)
+    names = frozenset(layer.name for layer in bare.layers)
     if len(features.shape) == 4:
-        features = keras.layers.GlobalAveragePooling2D(name="pool_to_logits")(features)
+        pool = keras.layers.GlobalAveragePooling2D(name=_unused("pool_to_logits", names))
+        features = pool(features)
     if len(features.shape) != 2:
         raise RecipeError(f"{name}: wanted features of 2 or 4 axes, got {features.shape}")
-    logits = keras.layers.Dense(classes, name="new_logits")(features)
-    model = keras.Model(image, logits, name=name)
-    return Network(model, frozenset(layer.name for layer in bare.layers), given)
+    biased = kept is None or kept.use_bias
+    head = keras.layers.Dense(classes, use_bias=biased, name=_unused("new_logits", names))
+    model = keras.Model(image, head(features), name=name)
+    if kept is not None:
+        copy_weights(kept, head)
+    return Network(model, names, given)
+
+
+def _unused(name: str, names: frozenset[str]) -> str:
+    """Return a name, with a number behind it where a layer has it already."""
+    number, out = 1, name
+    while out in names:
+        number, out = number + 1, f"{name}_{number + 1}"
+    return out

@@ -65,14 +65,15 @@ def test_layers_are_written_as_csv(edgecv, tmp_path) -> None:
     assert sum(int(row["multiply_adds"]) for row in rows) == 349_151_936
 
 
+@pytest.mark.parametrize("name", ["open.keras", "open.h5"])
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
-def test_a_file_is_read_and_an_open_size_filled_in(edgecv, tmp_path) -> None:
+def test_a_file_is_read_and_an_open_size_filled_in(edgecv, tmp_path, name) -> None:
     open_model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)])
-    open_model.save(tmp_path / "open.keras")
-    code, out, _ = edgecv("summary", tmp_path / "open.keras", "--input-size", "10")
+    open_model.save(tmp_path / name)
+    code, out, _ = edgecv("summary", tmp_path / name, "--input-size", "10")
     assert code == 0
     assert "10x10x3" in out
-    code, _, err = edgecv("summary", tmp_path / "open.keras")
+    code, _, err = edgecv("summary", tmp_path / name)
     assert code == 2
     assert "say the input size" in err
 
