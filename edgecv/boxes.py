@@ -234,12 +234,18 @@ def ssd_anchors(
         float32 (N, 4), cxcywh, 0..1 of the input.
 
     Raises:
-        ValueError: There are fewer than two layers, or not as many strides as layers.
+        ValueError: There are fewer than two layers, or not as many strides as layers, or a scale
+            or ratio is not above 0.
     """
     if layers < 2 or (strides and len(strides) != layers):
         raise ValueError(
             f"wanted two layers or more and a stride for each, got {layers} layers and the "
             f"strides {tuple(strides)}"
+        )
+    if min(scale_min, scale_max, *ratios, 1.0) <= 0:
+        raise ValueError(
+            f"wanted scales and ratios above 0, got {scale_min:g} to {scale_max:g} and the ratios "
+            f"{tuple(ratios)}"
         )
     scales = [scale_min + (scale_max - scale_min) * i / (layers - 1) for i in range(layers)] + [1.0]
     anchors = []

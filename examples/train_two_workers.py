@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 
 def free_address() -> str:
@@ -23,4 +24,10 @@ processes = []
 for index in range(len(workers)):
     task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
     processes.append(subprocess.Popen(command, env={**os.environ, "TF_CONFIG": json.dumps(task)}))
-sys.exit(max(process.wait() for process in processes))
+while all(process.poll() is None for process in processes):
+    time.sleep(0.1)
+if any(process.poll() for process in processes):  # the other one would wait for it for ever
+    for process in processes:
+        process.terminate()
+codes = [process.wait() for process in processes]
+sys.exit(any(codes))

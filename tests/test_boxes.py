@@ -185,6 +185,12 @@ def test_ssd_anchors_are_three_on_the_lowest_map_and_six_on_the_others(size, map
     np.testing.assert_allclose(anchors[-1], (0.5, 0.5, *[np.sqrt(0.95)] * 2), rtol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"ratios": (1.0, 0.0)}, {"scale_min": -0.1}], ids=str)
+def test_ssd_anchors_have_an_area(options):
+    with pytest.raises(ValueError, match="scales and ratios above 0"):
+        ssd_anchors(Size(300, 300), **options)
+
+
 @pytest.mark.parametrize("options", [{"layers": 1}, {"strides": (16, 32)}], ids=str)
 def test_ssd_anchors_want_a_stride_for_each_of_two_layers_or_more(options):
     with pytest.raises(ValueError, match="two layers or more"):

@@ -12,6 +12,8 @@ import keras
 from keras import layers
 
 from edgecv.boxes import ssd_anchors
+from edgecv.errors import UnknownNameError
+from edgecv.registry import check_options
 from edgecv.spec import InputSpec, ModelSpec
 from edgecv.types import Size
 
@@ -172,8 +174,9 @@ def levels(size: Size, anchors: Mapping[str, Any]) -> list[Level]:
     """
     options = frozen(anchors)
     try:
+        check_options("option", ssd_anchors, options)
         ssd_anchors(size, **options)
-    except TypeError as error:
+    except (TypeError, UnknownNameError) as error:
         raise ValueError(f"anchors: {error}") from error
     defaults = inspect.signature(ssd_anchors).parameters
     count = int(options.get("layers", defaults["layers"].default))

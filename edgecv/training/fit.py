@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -17,22 +18,20 @@ from edgecv.evaluation.plots import tools
 from edgecv.progress import bar
 from edgecv.training import checkpoints, history, report
 from edgecv.training.checkpoints import Checkpoint
-from edgecv.training.data.augment import Augment
-from edgecv.training.data.order import Schedule
 from edgecv.training.data.pipeline import batches
 from edgecv.training.errors import CheckpointError, TrainingError
 from edgecv.training.failures import translated
 from edgecv.training.history import Row
 from edgecv.training.kerasfile import save_model
-from edgecv.training.qat.training import with_ranges
+from edgecv.training.preparing import order, prepare
 from edgecv.training.recipe import Recipe
 from edgecv.training.run import Folder, open_folder
 from edgecv.training.schedule import learning_rate
-from edgecv.training.settings import build
-from edgecv.training.tasks import TASKS, Task
-from edgecv.training.teachers.teaching import with_teacher
+from edgecv.training.tasks import Task
 from edgecv.training.trainer import Trainer
 from edgecv.training.workers import Machines, machines
+
+log = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
 
@@ -124,28 +123,6 @@ def fit(recipe: Recipe, out: Path, *, resume: bool = False, tell: Tell | None = 
     return loop.outcome()
 
 
-def prepare(recipe: Recipe, who: Machines) -> tuple[Task, Trainer]:
-    """Build what is trained and what trains it, the same each time.
-
-    Raises:
-        As `fit`.
-    """
-    keras.utils.set_random_seed(recipe.run.seed)
-    if tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.enable_op_determinism()  # a CPU computes the same each time anyway
-    mixed = recipe.optimizer.mixed_precision
-    before = keras.config.dtype_policy()
-    with who.strategy.scope():
-        keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
-        try:
-            task: Task = TASKS.load(recipe.task)(recipe)
-            task = with_teacher(task, recipe.distill)
-            task = with_ranges(task, recipe)
-            return task, Trainer(task, recipe, who.strategy)
-        finally:
-            keras.config.set_dtype_policy(before)
-
-
 class Loop:
     """One training on its way.
 
@@ -176,8 +153,15 @@ class Loop:
         """Take up a checkpoint, or write the first one.
 
         Raises:
-            CheckpointError: The checkpoint is of another network or other data.
+            CheckpointError: The checkpoint is of another network or other data, or not the same on
+                every machine.
         """
+        epochs = len(found.about["standing"]["rows"]) if found else 0
+        if self.who.mean(epochs) != epochs:
+            raise CheckpointError(
+                f"{self.folder.last} is after {epochs} epochs here and not on another machine: "
+                "share the folder, or copy the file to every machine"
+            )
         if found is None:
             self._save()
             return
@@ -194,6 +178,8 @@ class Loop:
         """Train until the last epoch, or until nothing gets better."""
         standing, epochs = self.standing, self.recipe.run.epochs
         if standing.done:
+            if not self.folder.report.exists():  # it ended between its last epoch and the report
+                self.write_report()
             return
         stream = iter(self.who.distributed(self._batches(standing.epoch)))
         while not standing.done:
@@ -202,11 +188,14 @@ class Loop:
                 if self._is_measured(standing.epoch):
                     row |= self.task.measure(self.task.model)
                 best = standing.add(row, self.task.headline)
-                if best and self.who.is_first:
+                patience = self.recipe.run.patience
+                late = patience and standing.epoch - standing.best_epoch >= patience
+                standing.done = bool(late) or standing.epoch == epochs
+                unmeasured = standing.done and not standing.best_epoch
+                if (best or unmeasured) and self.who.is_first:
                     save_model(self._exported(), self.task.spec, self.folder.model, self._card())
-            patience = self.recipe.run.patience
-            late = patience and standing.epoch - standing.best_epoch >= patience
-            standing.done = bool(late) or standing.epoch == epochs
+            if unmeasured:
+                log.warning("no epoch could be measured: the network is that of the last one")
             self._save(best=best)
             self._tell(row, best=best)
         self.write_report()
@@ -266,6 +255,8 @@ class Loop:
                 losses.append(done.loss)
                 norms.append(done.norm)
                 show(step + 1, steps)
+        if not trainer.is_finite():  # by the last update, which no loss has shown yet
+            self._stop("weights are no numbers any more", epoch, steps - 1)
         trainer.synchronize()
         seconds = time.perf_counter() - began
         return {
@@ -278,9 +269,12 @@ class Loop:
         }
 
     def _check(self, loss: float, norm: float, epoch: int, step: int) -> None:
-        if math.isfinite(loss) and math.isfinite(norm):
-            return
-        what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's length is {norm}"
+        if not math.isfinite(loss):
+            self._stop(f"loss is {loss}", epoch, step)
+        if not math.isfinite(norm):
+            self._stop(f"gradient's length is {norm}", epoch, step)
+
+    def _stop(self, what: str, epoch: int, step: int) -> NoReturn:
         kept = f"the checkpoint after epoch {epoch}" if epoch else "the start"
         raise TrainingError(
             f"the {what} at batch {step + 1} of {self.order.steps} in epoch {epoch + 1}: {kept} is "
@@ -298,7 +292,7 @@ class Loop:
             epochs=recipe.run.epochs,
             first_epoch=first_epoch,
             seed=recipe.run.seed,
-            settings=build(Augment, recipe.augment, "augment"),
+            settings=recipe.augmentation,
             shard=self.order.shard,
             input=task.spec.input,
             drop_remainder=self.order.drop_remainder,
@@ -376,22 +370,3 @@ def without_folders(values: Any) -> Any:
     if isinstance(values, list):
         return [without_folders(value) for value in values]
     return Path(values).name if isinstance(values, str) and Path(values).is_absolute() else values
-
-
-def order(recipe: Recipe, count: int, who: Machines) -> Schedule:
-    """Return how the samples are divided into batches and among machines.
-
-    Raises:
-        TrainingError: The batch cannot be divided among the machines.
-    """
-    batch, machines_ = recipe.run.batch, who.strategy.num_replicas_in_sync
-    if batch % machines_:
-        raise TrainingError(f"run.batch is {batch}: wanted a multiple of {machines_} machines")
-    whole = count >= batch
-    return Schedule(
-        count,
-        batch // machines_,
-        recipe.run.seed,
-        shard=(who.index, who.count),
-        drop_remainder=whole,
-    )

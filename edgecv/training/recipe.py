@@ -8,9 +8,7 @@ relative to the folder that the command runs in.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecv.errors import unknown_name
-from edgecv.registry import package_missing
+from edgecv.training.data.augment import Augment
 from edgecv.training.errors import RecipeError
 from edgecv.training.settings import Text, at_least, build, within
+from edgecv.training.toml import toml, toml_value
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
@@ -280,8 +279,14 @@ class Recipe:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _ = self.augmentation  # a wrong key is told before anything is read
         if self.qat.start and self.optimizer.mixed_precision:
             raise RecipeError("optimizer.mixed_precision is not for [qat]: steps want float32")
+
+    @property
+    def augmentation(self) -> Augment:
+        """The recipe's [augment]."""
+        return build(Augment, self.augment, "augment")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values that `recipe_from_dict` takes back."""
@@ -289,10 +294,15 @@ class Recipe:
         out = {name: _plain(value) for name, value in values.items()}
         for part in (out["model"], out["data"], out["loss"]):
             part.update(part.pop("options"))
-        if not self.qat.start:  # as recipes were before there was rounding: those runs go on
+        # what is left out is as in older recipes, whose runs go on
+        if not self.qat.start:
             del out["qat"]
         if not self.data.balance:
             del out["data"]["balance"]
+        if not self.distill.consistent:
+            del out["distill"]["consistent"]
+        if len(self.distill.teacher) < 2:
+            out["distill"]["teacher"] = "".join(self.distill.teacher)
         whole: dict[str, Any] = json.loads(json.dumps(out))
         return whole
 
@@ -319,7 +329,7 @@ def read_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """
     file = _find(source)
     try:
-        values = _toml(file.read_text(encoding="utf-8"))
+        values = toml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise RecipeError(f"cannot read the recipe {source}: {error}") from error
     for change in changes:
@@ -357,34 +367,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
             raise RecipeError(f"{change!r}: {name} is a value and has no keys of its own")
-    table[names[-1]] = Text(text.strip(), _toml_value)
-
-
-def _toml_value(text: str) -> Any:
-    """Return the value that TOML reads in `text`, or the text itself where it reads none."""
-    try:
-        return _toml(f"value = {text}")["value"]
-    except ValueError:
-        with suppress(ValueError):  # ".5", which is no number of TOML's
-            return float(text)
-        return str(text)
-
-
-def _toml(text: str) -> dict[str, Any]:
-    return _toml_reader()(text)
-
-
-def _toml_reader() -> Callable[[str], dict[str, Any]]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib.loads
-    try:
-        import tomli
-    except ModuleNotFoundError as error:
-        raise package_missing("tomli", "train") from error
-    loads: Callable[[str], dict[str, Any]] = tomli.loads
-    return loads
+    table[names[-1]] = Text(text.strip(), toml_value)
 
 
 def _known(kind: str, name: str, names: Sequence[str]) -> None:

@@ -6,13 +6,11 @@ import time
 from typing import Any
 
 from edgecv.progress import clock
-from edgecv.training.data.augment import Augment
 from edgecv.training.data.pipeline import batches
 from edgecv.training.data.preview import preview
-from edgecv.training.fit import order, prepare
+from edgecv.training.failures import translated
+from edgecv.training.preparing import make_task, order, prepare
 from edgecv.training.recipe import Recipe
-from edgecv.training.settings import build
-from edgecv.training.tasks import TASKS, Task
 from edgecv.training.workers import machines
 from edgecv.types import Image
 
@@ -26,10 +24,10 @@ def look(recipe: Recipe) -> Image:
         RecipeError: The recipe is wrong.
         DataError: The pictures are not what they should be.
     """
-    task: Task = TASKS.load(recipe.task)(recipe)
+    task = make_task(recipe)
     return preview(
         task.train,
-        build(Augment, recipe.augment, "augment"),
+        recipe.augmentation,
         tuple(task.model.input_shape[1:3]),
         recipe.run.seed,
         input=task.spec.input,
@@ -49,18 +47,19 @@ def rehearse(recipe: Recipe) -> dict[str, Any]:
         batches(
             task.train, task.encode, size=tuple(task.model.input_shape[1:3]),
             batch=schedule.batch, epochs=1 + STEPS // schedule.steps, seed=recipe.run.seed,
-            settings=build(Augment, recipe.augment, "augment"), input=task.spec.input,
+            settings=recipe.augmentation, input=task.spec.input,
             drop_remainder=schedule.drop_remainder,
         )
     )  # fmt: skip
     trainer.begin_epoch(0)
-    images, targets = next(stream)
-    first = trainer.step(images, targets, 0.0)
-    began = time.perf_counter()
     done = min(STEPS, schedule.steps - 1)
-    for _ in range(done):
+    with translated():
         images, targets = next(stream)
-        trainer.step(images, targets, recipe.optimizer.lr)
+        first = trainer.step(images, targets, 0.0)
+        began = time.perf_counter()
+        for _ in range(done):
+            images, targets = next(stream)
+            trainer.step(images, targets, recipe.optimizer.lr)
     speed = done * schedule.batch / (time.perf_counter() - began) if done else 0.0
     seconds = len(task.train) * recipe.run.epochs / speed if speed else 0.0
     return {

@@ -65,18 +65,20 @@ def open_folder(path: Path, recipe: Recipe, *, resume: bool) -> tuple[Folder, Ch
     folder = Folder(path)
     if not folder.last.exists():
         return folder, None
+    found = checkpoints.load(folder.last)
+    if not found.about["standing"]["rows"]:  # it ended in its first epoch: nothing is lost
+        return folder, None
     if not resume:
         raise CheckpointError(
             f"{path} holds a training that was started before: --resume goes on with it; "
             "or choose another --out"
         )
-    found = checkpoints.load(folder.last)
     _same_recipe(path, found.about["recipe"], recipe.to_dict())
     return folder, found
 
 
 def _same_recipe(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    one, other = flattened(theirs), flattened(ours)
+    one, other = (flattened(_resolved(recipe)) for recipe in (theirs, ours))
     changed = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
     if changed:
         said = ", ".join(f"{n} was {one.get(n)!r} and is {other.get(n)!r}" for n in changed[:3])
@@ -85,3 +87,12 @@ def _same_recipe(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any])
             f"{path} was trained by another recipe ({said}{more}): give the same one to go on, or "
             "choose another --out"
         )
+
+
+def _resolved(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose folders are the same however they are written."""
+    data = {
+        key: str(Path(value).resolve()) if key in ("train", "val") and value else value
+        for key, value in recipe["data"].items()
+    }
+    return {**recipe, "data": data}

@@ -70,6 +70,10 @@ class Trainer:
         loss, norm = self._step(images, targets)
         return Progress(float(loss), float(norm))
 
+    def is_finite(self) -> bool:
+        """Tell whether the weights are numbers whose squares still are."""
+        return bool(tf.math.is_finite(tf.linalg.global_norm([v.value for v in self._averaged()])))
+
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Put the moving average in the place of the weights while the block runs."""

@@ -37,6 +37,17 @@ class Machines:
             return dataset
         return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
+    def mean(self, value: float) -> float:
+        """Return the mean of what each machine gives; every machine has to ask."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return value
+
+        def mean() -> Any:
+            own = self.strategy.run(lambda: tf.constant(value, tf.float32))
+            return self.strategy.reduce("MEAN", own, axis=None)
+
+        return float(tf.function(mean)())
+
 
 def machines() -> Machines:
     """Return who trains: all the workers of TF_CONFIG, or this machine.

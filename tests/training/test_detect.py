@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -110,6 +111,15 @@ def test_samples_of_any_format_are_measured(folder, tmp_path):
     assert len(truth(task.val).images) == 6
 
 
+def test_a_picture_that_was_skipped_is_not_measured(folder, tmp_path):
+    bad = shutil.copytree(folder, tmp_path / "bad")
+    image = next((bad / "images").iterdir())
+    image.write_bytes(image.read_bytes()[:200])
+    task = make(recipe_of(folder, data=data_of(folder, val=str(bad), max_bad=0.5)))
+    assert len(task.val) == 5
+    assert set(task.measure(task.model)) >= {"AP", "AP50"}
+
+
 def test_the_report_shows_what_is_found(folder):
     task = make(recipe_of(folder))
     assert task.pictures["detections"](task.model).shape == (512, 1024, 3)
@@ -120,12 +130,13 @@ def test_the_report_shows_what_is_found(folder):
     [
         ({"head": {"anchor": {}}}, RecipeError, "anchors"),
         ({"head": {"anchors": {"layers": 1}}}, RecipeError, r"\[head\]: wanted two layers"),
-        ({"head": {"anchors": {"size": 1}}}, RecipeError, r"\[head\]: anchors: .*size"),
+        ({"head": {"anchors": {"stride": [16]}}}, RecipeError, r"\[head\]: anchors: .*strides"),
         ({"head": {"match": 2}}, RecipeError, "head.match is 2: wanted 0 to 1"),
         ({"loss": {"name": "multibx"}}, UnknownNameError, "multibox"),
+        ({"augment": {"mixup": 0.5}}, RecipeError, "augment.mixup is not for this detect"),
         ({"loss": {"name": "focal", "gama": 1}}, UnknownNameError, "gamma"),
     ],
-    ids=["key", "layers", "anchors", "match", "loss", "option"],
+    ids=["key", "layers", "anchors", "match", "loss", "blend", "option"],
 )
 def test_recipes_that_cannot_be_meant_are_refused(folder, tables, error, message):
     with pytest.raises(error, match=message):

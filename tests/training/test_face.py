@@ -23,6 +23,7 @@ from edgecv.training.data.samples import Sample, SampleList
 from edgecv.training.errors import RecipeError
 from edgecv.training.faces.pairs import FacePairs, paired, portraits
 from edgecv.training.fit import fit
+from edgecv.training.preparing import make_task
 from edgecv.training.recipe import read_recipe, recipe_from_dict
 from edgecv.training.tasks.face import face_spec, held_out, make, open_embedder, stripped
 from edgecv.training.teachers.teacher import embed_aligned
@@ -206,7 +207,7 @@ def test_a_pair_without_a_face_is_taken_for_different_people():
         ({"loss": {"name": "arcface", "margin": "wide"}}, RecipeError, "a number"),
         ({"loss": {"name": "arcface", "subcentres": 0}}, RecipeError, "subcentres"),
         ({"loss": {"name": "softmax", "margin": 0.5}}, RecipeError, "margin"),
-        ({"loss": {"name": "triplet"}, "run": {"batch": 2}}, ValueError, "batches of 3"),
+        ({"loss": {"name": "triplet"}, "run": {"batch": 2}}, RecipeError, "batches of 3"),
         ({"loss": {"name": "distill"}}, RecipeError, "teacher"),
         ({"augment": {"mixup": 0.2}}, RecipeError, "mixup"),
         ({"head": {"embeding": 64}}, RecipeError, "embedding"),
@@ -223,7 +224,7 @@ def test_a_pair_without_a_face_is_taken_for_different_people():
 )
 def test_recipes_that_cannot_be_meant_are_refused(faces, tables, error, message):
     with pytest.raises(error, match=message):
-        make(_recipe(faces, **tables))
+        make_task(_recipe(faces, **tables))
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilefacenet"])

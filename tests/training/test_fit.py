@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
@@ -11,11 +13,12 @@ pytest.importorskip("tensorflow")
 import keras
 
 from edgecv import modelfile
-from edgecv.errors import OutputError
+from edgecv.errors import DataError, EdgeCVError, OutputError
 from edgecv.training import checkpoints
 from edgecv.training import fit as fitting
-from edgecv.training.errors import CheckpointError, RecipeError, TrainingError
-from edgecv.training.fit import Standing, fit, order
+from edgecv.training.errors import CheckpointError, TrainingError
+from edgecv.training.fit import Standing, fit
+from edgecv.training.preparing import order, prepare
 from edgecv.training.recipe import recipe_from_dict
 from edgecv.training.run import Folder
 from edgecv.training.workers import Machines, machines
@@ -294,7 +297,7 @@ def test_a_picture_that_vanishes_is_told(recipe, tmp_path):
         raise ValueError("nothing can be made of this")
 
     who = machines()
-    task, trainer = fitting.prepare(mine, who)
+    task, trainer = prepare(mine, who)
     calls = iter(range(3))
 
     def encode(samples):
@@ -333,16 +336,75 @@ def test_a_figure_that_is_no_number_is_never_the_best():
     [
         ({"data__train": ""}, r"data.train is missing: name a folder"),
         ({"augment": {"miror": True}}, "did you mean 'mirror'"),
+        ({"augment": {"mosaic": 1.0}}, "augment.mosaic is not for this classify"),
+        ({"loss": {"name": "cross_entropy", "smoothing": 2}}, r"\[loss\].*smoothing"),
+        ({"loss": {"name": "cross_entropy", "smoothing": "abc"}}, r"\[loss\] cannot be computed"),
     ],
-    ids=["no data", "unknown augmentation"],
+    ids=["no data", "augmentation", "blend", "loss", "loss of text"],
 )
 def test_a_recipe_that_cannot_be_followed_is_refused(changes, said, recipe, tmp_path):
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(EdgeCVError, match=said):
         fit(recipe(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()  # so that a mended recipe may begin there
+
+
+def test_a_training_that_ended_in_its_first_epoch_blocks_no_other(recipe, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "learning_rate", lambda *args, **sizes: float("nan"))
+        with pytest.raises(TrainingError, match="the start is kept"):
+            fit(recipe(), tmp_path)
+    assert fit(recipe(run__epochs=1), tmp_path).epochs == 1
+    with pytest.raises(CheckpointError, match="--resume goes on with it"):
+        fit(recipe(run__epochs=1), tmp_path)
+
+
+def test_weights_that_the_last_update_destroyed_are_not_kept(recipe, tmp_path):
+    wild = {"name": "sgd", "lr": 1e30, "clip_norm": 0.0, "ema": 0.0, "warmup_epochs": 0.0}
+    mine = recipe(run__batch=48, augment={}, optimizer=wild)
+    with pytest.raises(TrainingError, match="no numbers any more at batch 1 of 1 in epoch 1"):
+        fit(mine, tmp_path)
+    assert not (tmp_path / "best.keras").exists()
+    assert all(np.isfinite(array).all() for array in weights(tmp_path))
+
+
+def test_a_report_that_was_not_written_is_made_up_for(trained, recipe, tmp_path):
+    _, out, _ = trained
+    shutil.copytree(out, tmp_path / "run")
+    (tmp_path / "run" / "report.html").unlink()
+    outcome = fit(recipe(run__epochs=6), tmp_path / "run", resume=True)
+    assert "Confusion" in outcome.report.read_text()
+
+
+def test_a_training_goes_on_with_the_same_folder_by_another_path(trained, recipe, tmp_path):
+    _, out, _ = trained
+    shutil.copytree(out, tmp_path / "run")
+    mine = recipe(run__epochs=6)
+    same = os.path.relpath(mine.data.train)
+    assert fit(recipe(run__epochs=6, data__train=same), tmp_path / "run", resume=True).epochs == 6
+    with pytest.raises(CheckpointError, match=r"data\.train"):
+        fit(recipe(run__epochs=6, data__train=mine.data.val), tmp_path / "run", resume=True)
+
+
+def test_a_training_that_nothing_measured_leaves_its_last_network(recipe, tmp_path, caplog):
+    mine, who = recipe(run__epochs=1), machines()
+    task, trainer = prepare(mine, who)
+    nothing = replace(task, measure=lambda model: {"top1": float("nan")})
+    loop = fitting.Loop(mine, nothing, trainer, who, Folder(tmp_path), lambda text: None)
+    loop.start(None)
+    loop.run()
+    assert keras.saving.load_model(loop.outcome().model, compile=False).output_shape == (None, 3)
+    assert "no epoch could be measured" in caplog.text
+
+
+def test_one_class_is_nothing_to_learn(recipe, pictures, tmp_path):
+    shutil.copytree(pictures / "train" / "red", tmp_path / "one" / "red")
+    one = str(tmp_path / "one")
+    with pytest.raises(DataError, match="holds one class, red: wanted two or more"):
+        fit(recipe(data__train=one, data__val=one), tmp_path / "run")
 
 
 def test_the_network_of_a_file_keeps_its_layers_and_gets_new_logits(recipe):
-    task, trainer = fitting.prepare(recipe(transfer={"freeze_epochs": 1}), machines())
+    task, trainer = prepare(recipe(transfer={"freeze_epochs": 1}), machines())
     assert task.backbone == {layer.name for layer in network().layers} - {"logits"}
     trainer.begin_epoch(0)
     assert [layer.name for layer in task.model.layers if layer.trainable_weights] == ["new_logits"]

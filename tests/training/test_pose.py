@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,16 @@ def test_proposals_are_learned_from_whole_pictures(folder):
     assert task.headline == "oks_ap"
     targets = task.encode([placed(task.train[0], Size(96, 96), task.spec.input)])
     assert (targets["parts"][0, ..., 0, 0] == 1).sum() == 2
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "ppn"])
+def test_a_picture_that_was_skipped_is_not_measured(folder, tmp_path, kind):
+    bad = shutil.copytree(folder, tmp_path / "bad")
+    image = next((bad / "images").iterdir())
+    image.write_bytes(image.read_bytes()[:200])
+    data = {"train": str(folder), "val": str(bad), "max_bad": 0.5}
+    task = make(recipe_of(folder, kind, data=data))
+    assert "mean_oks" in task.measure(task.model)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +139,9 @@ def test_what_lies_beyond_the_picture_is_grey():
         ({}, {"loss": {"name": "ppn"}}, UnknownNameError, "focal"),
         ({"kind": "ppn"}, {"loss": {"name": "mse"}}, UnknownNameError, "ppn"),
         ({"min_keypoints": 18}, {}, RecipeError, "nobody has 18 marked keypoints"),
+        ({}, {"augment": {"mosaic": 0.5}}, RecipeError, "augment.mosaic is not for this pose"),
     ],
-    ids=["kind", "stride", "window", "loss", "loss of many", "nobody"],
+    ids=["kind", "stride", "window", "loss", "loss of many", "nobody", "blend"],
 )
 def test_recipes_that_cannot_be_meant_are_refused(folder, head, tables, error, message):
     with pytest.raises(error, match=message):

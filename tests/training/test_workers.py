@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,28 @@ def test_two_workers_learn_what_one_machine_learns(tmp_path: Path) -> None:
     np.testing.assert_allclose(losses(tmp_path / "both"), losses(tmp_path / "alone"), rtol=1e-3)
     for ours, theirs in zip(weights(tmp_path / "both"), weights(tmp_path / "alone"), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_workers_with_different_checkpoints_do_not_go_on(tmp_path: Path) -> None:
+    """As on two machines that share no folder: the second one has none of the files."""
+    recipe = write_recipe(tmp_path / "tiny.toml", recipe_values(tmp_path, run__epochs=1))
+    assert run(COMMAND, recipe, "--out", tmp_path / "first").returncode == 0
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("localhost", 0))
+        two.bind(("localhost", 0))
+        workers = [f"localhost:{s.getsockname()[1]}" for s in (one, two)]
+    started = []
+    for index, out in enumerate(("first", "second")):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        command = [*COMMAND, str(recipe), "--out", str(tmp_path / out), "--resume"]
+        env = {**os.environ, "TF_CONFIG": json.dumps(task)}
+        started.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
+    said = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [1, 1]
+    assert "last.npz is after 1 epochs here and not on another machine" in said[0]
+    assert "copy the file to every machine" in said[1]
 
 
 @pytest.mark.slow

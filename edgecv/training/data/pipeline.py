@@ -77,9 +77,18 @@ def batches(  # noqa: PLR0913 - what a training run says of its batches
     return _made(numbers, make, threads or _THREADS)
 
 
+def example(
+    samples: Samples, encode: Encode, *, size: tuple[int, int], input: InputSpec = INPUT
+) -> tuple[FloatArray, Targets]:
+    """Return the first sample as a batch of one, as inference sees it, with its targets."""
+    one = [fit(samples[0], Size(*size), input)]
+    return tensors(one, input), encode(one)
+
+
 def _made(numbers: tf.data.Dataset, make: _Maker, threads: int) -> tf.data.Dataset:
     fixed = make.schedule.batch if make.schedule.drop_remainder else None
-    signature = _Signature(make.probe(), fixed)
+    one = example(make.samples, make.encode, size=make.size, input=make.input)
+    signature = _Signature(one, fixed)
 
     def batch(number: tf.Tensor) -> tuple[Any, Any]:
         flat = tf.numpy_function(lambda n: signature.flat(make(int(n))), [number], signature.types)
@@ -110,11 +119,6 @@ class _Maker:
             return fit(self.samples[index], self.size, self.input)
         rng = chance(self.schedule.seed, epoch, index)
         return training_sample(self.samples, index, self.size, rng, self.settings, input=self.input)
-
-    def probe(self) -> tuple[FloatArray, Targets]:
-        """Return a batch of one: what shapes and types there will be."""
-        one = [fit(self.samples[0], self.size, self.input)]
-        return tensors(one, self.input), self.encode(one)
 
 
 class _Signature:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from edgecv.drawing import label
+from edgecv.errors import DataError
 from edgecv.evaluation import classification, plots
 from edgecv.evaluation.classification import ClassificationEvaluation
 from edgecv.results import Classes
@@ -22,7 +23,7 @@ from edgecv.training.measuring import Inference
 from edgecv.training.network import open_network
 from edgecv.training.qat.training import started
 from edgecv.training.tasks import Task
-from edgecv.training.tasks.sets import open_sets, repeated
+from edgecv.training.tasks.sets import check_blends, open_sets, repeated
 from edgecv.types import FloatArray, Image
 
 if TYPE_CHECKING:
@@ -44,7 +45,13 @@ def make(recipe: Recipe) -> Task:
         DataError: A folder is not what it should be.
         UnknownNameError: There is no such network, loss or format.
     """
+    check_blends(recipe, "mixup")
     train, val = open_sets(recipe)
+    if len(train.names) < 2:
+        raise DataError(
+            f"{recipe.data.train} holds one class, {train.names[0]}: wanted two or more, each a "
+            "folder of its pictures"
+        )
     network = open_network(recipe, classes=len(train.names))
     spec = classifier_spec(recipe, train.names, network.input)
     measured = Measured(spec, val)

@@ -26,12 +26,13 @@ from edgecv.training.settings import build, within
 from edgecv.training.targets.boxes import ssd_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
-from edgecv.training.tasks.sets import open_sets, repeated
+from edgecv.training.tasks.sets import check_blends, open_sets, repeated, without_skipped
 from edgecv.types import Size
 
 if TYPE_CHECKING:
     import keras
 
+    from edgecv.training.data.stored import StoredSamples
     from edgecv.training.recipe import Recipe
 
 FIGURES = ("AP50", "AP", "AP75", "APs", "APm", "APl", "AR100")
@@ -83,6 +84,7 @@ def make(recipe: Recipe) -> Task:
     head = build(DetectHead, recipe.head, "head")
     name = recipe.loss.name or "multibox"
     loss = build_loss(name, recipe.loss.options, BOX_LOSSES)
+    check_blends(recipe, "mosaic")
     sets = open_sets(recipe)
     train: Samples = repeated(recipe, sets[0])
     val: Samples = sets[1]
@@ -121,7 +123,7 @@ def make(recipe: Recipe) -> Task:
         measure=(
             face_measurer(Inference(spec, score=face_detection.SCORE), val, spec.score)
             if points
-            else measurer(Inference(spec, score=detection.SCORE), recipe.data.val, val)
+            else measurer(Inference(spec, score=detection.SCORE), recipe.data.val, sets[1])
         ),
         headline="recall@1fppi" if points else "AP50",
         pictures={"detections": lambda trained: drawn(worker, trained, val)},
@@ -130,7 +132,7 @@ def make(recipe: Recipe) -> Task:
 
 
 def measurer(
-    worker: Inference, folder: str, val: Samples
+    worker: Inference, folder: str, val: StoredSamples
 ) -> Callable[[keras.Model], Mapping[str, float]]:
     """Return the function that gives COCO's figures of a network.
 
@@ -143,7 +145,7 @@ def measurer(
         val: The same, as samples: its names are the classes that count.
     """
     own = (Path(folder) / "instances.json").is_file()
-    data = read_objects(folder) if own else truth(val)
+    data = without_skipped(read_objects(folder), val) if own else truth(val)
     classes = [name for name in val.names if name in data.categories.values()]
 
     def measure(network: keras.Model) -> dict[str, float]:

@@ -25,11 +25,11 @@ from edgecv.training.errors import RecipeError
 from edgecv.training.faces.heads import HEADS, Distill, Head, People, Triplet, project, teacher_loss
 from edgecv.training.faces.pairs import DETECTOR, FacePairs, Verification, paired, portraits
 from edgecv.training.losses.triplet import ByPeople
-from edgecv.training.network import take_weights
+from edgecv.training.network import FILES, take_weights
 from edgecv.training.qat.training import started
 from edgecv.training.settings import at_least, build, within
 from edgecv.training.tasks import Outputs, Targets, Task, Tensor
-from edgecv.training.tasks.sets import open_set
+from edgecv.training.tasks.sets import check_blends, open_set
 from edgecv.training.teachers.teacher import Numbered, embeddings
 from edgecv.types import Array, FloatArray, IntArray
 
@@ -132,7 +132,7 @@ def open_embedder(recipe: Recipe, length: int) -> keras.Model:
         CheckpointError: The weights are of another network.
     """
     part = recipe.model
-    if part.name.endswith(".keras"):
+    if part.name.endswith(FILES):
         model = load_network(Path(part.name))
     else:
         own = "embedding" in models.option_names(part.name)
@@ -186,9 +186,7 @@ def _settings(recipe: Recipe) -> tuple[Head, FaceHead]:
     kind = recipe.loss.name or "arcface"
     if kind not in HEADS:
         raise RecipeError(str(unknown_name("loss", kind, HEADS)))
-    for name in ("mixup", "mosaic"):
-        if recipe.augment.get(name):
-            raise RecipeError(f"augment.{name} is not for faces: a person is one, not parts of two")
+    check_blends(recipe)  # a person is one, not parts of two
     if HEADS[kind] is Distill and not recipe.distill.teacher:
         raise RecipeError("the loss distill wants a teacher: --set distill.teacher=NAME or a file")
     head: Head = build(HEADS[kind], recipe.loss.options, "loss")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from edgecv.datasets import read_keypoints
+from edgecv.datasets import CocoData, read_keypoints
 from edgecv.evaluation import coco
 from edgecv.evaluation import pose as evaluation
 from edgecv.evaluation.loop import pictures
@@ -30,7 +30,7 @@ from edgecv.training.settings import at_least, build, within
 from edgecv.training.targets.pose import heatmap_encoder, ppn_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
-from edgecv.training.tasks.sets import open_sets
+from edgecv.training.tasks.sets import check_blends, open_sets, without_skipped
 from edgecv.types import Array, Image, Size
 
 if TYPE_CHECKING:
@@ -99,8 +99,10 @@ def make(recipe: Recipe) -> Task:
     known = {name: loss for name, loss in POSE_LOSSES.items() if (name == "ppn") == _many(head)}
     loss_name = recipe.loss.name or ("ppn" if _many(head) else "focal")
     loss = build_loss(loss_name, recipe.loss.options, known)
+    check_blends(recipe, *(["mosaic"] if _many(head) else []))
     whole = replace(recipe.data, options={**recipe.data.options, "per": "image"})
     train, val = open_sets(replace(recipe, data=whole))
+    truth = without_skipped(read_keypoints(recipe.data.val), val)
     network = open_backbone(recipe)
     make_parts = _proposals if _many(head) else _heatmaps
     parts = make_parts(recipe, head, network.model, (train, val), loss_name)
@@ -113,7 +115,7 @@ def make(recipe: Recipe) -> Task:
         val=parts.val,
         encode=parts.encode,
         loss=loss,
-        measure=measurer(Inference(spec, score=0.0), recipe.data.val, one_each=not _many(head)),
+        measure=measurer(Inference(spec, score=0.0), truth, one_each=not _many(head)),
         headline="oks_ap" if _many(head) else "mean_oks",
         pictures={"poses": lambda trained: drawn(worker, trained, parts.val)},
         backbone=network.backbone,
@@ -176,16 +178,15 @@ def _skeleton(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def measurer(
-    worker: Inference, folder: str, *, one_each: bool
+    worker: Inference, data: CocoData, *, one_each: bool
 ) -> Callable[[keras.Model], Mapping[str, float]]:
     """Return the function that gives the figures of `edgecv eval pose` of a network.
 
     Args:
         worker: Runs the network.
-        folder: The validation set, in the format of COCO.
+        data: The validation set.
         one_each: Whether the network is given one person at a time.
     """
-    data = read_keypoints(folder)
 
     def measure(network: keras.Model) -> dict[str, float]:
         if one_each:

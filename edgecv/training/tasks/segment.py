@@ -21,7 +21,7 @@ from edgecv.training.settings import build, within
 from edgecv.training.targets.masks import mask_encoder
 from edgecv.training.tasks import Task
 from edgecv.training.tasks.heads import built, drawn
-from edgecv.training.tasks.sets import open_sets
+from edgecv.training.tasks.sets import check_blends, open_sets
 from edgecv.types import Array, IntArray, Size
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def make(recipe: Recipe) -> Task:
     """
     head = build(SegmentHead, recipe.head, "head")
     loss = build_loss(recipe.loss.name or "dice_cross_entropy", recipe.loss.options, MASK_LOSSES)
+    check_blends(recipe, "mosaic")
     train, val = open_sets(recipe)
     network = open_backbone(recipe)
     options: dict[str, Any] = {"classes": len(train.names)}

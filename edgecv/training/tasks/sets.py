@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgecv.progress import bar
@@ -11,6 +12,7 @@ from edgecv.training.data.stored import Reading
 from edgecv.training.errors import RecipeError
 
 if TYPE_CHECKING:
+    from edgecv.datasets import CocoData
     from edgecv.training.data.samples import Samples
     from edgecv.training.data.stored import StoredSamples
     from edgecv.training.recipe import Recipe
@@ -29,6 +31,27 @@ def open_sets(recipe: Recipe) -> tuple[StoredSamples, StoredSamples]:
     """
     train = open_set(recipe, "train")
     return train, open_set(recipe, "val", names=train.names)
+
+
+def check_blends(recipe: Recipe, *known: str) -> None:
+    """Refuse pictures made of several where they cannot say what a task learns.
+
+    Args:
+        recipe: The recipe.
+        known: Which of "mixup" and "mosaic" the task can learn from.
+
+    Raises:
+        RecipeError: The recipe's [augment] has another.
+    """
+    for name in ("mixup", "mosaic"):
+        if recipe.augment.get(name) and name not in known:
+            raise RecipeError(f"augment.{name} is not for this {recipe.task}: leave it out")
+
+
+def without_skipped(data: CocoData, val: StoredSamples) -> CocoData:
+    """Return labelled pictures without those that were skipped when `val` was read."""
+    skipped = {problem.where for problem in val.problems.skipped}
+    return replace(data, images=tuple(i for i in data.images if str(i.file) not in skipped))
 
 
 def repeated(recipe: Recipe, train: StoredSamples) -> Samples:

@@ -17,6 +17,7 @@ from edgecv.training import fit as fitting
 from edgecv.training.errors import RecipeError
 from edgecv.training.fit import fit
 from edgecv.training.kerasfile import save_model
+from edgecv.training.preparing import prepare
 from edgecv.training.qat import layers as qat_layers
 from edgecv.training.qat import network as qat
 from edgecv.training.qat.layers import FakeQuant, QuantConv2D, rounded_channels, rounded_whole
@@ -274,7 +275,7 @@ def rounded_recipe(folder, file, **changes):
 def test_training_wins_back_what_rounding_lost(trained, tmp_path):
     folder, file, figures = trained
     recipe = rounded_recipe(folder, file, run__epochs=15, qat__hold_epoch=13)
-    task, _ = fitting.prepare(recipe, machines())
+    task, _ = prepare(recipe, machines())
     lost = task.measure(task.model)
     outcome = fit(recipe, tmp_path / "run")
     assert lost["top1"] < figures["top1"] - 0.1
@@ -333,7 +334,7 @@ def test_a_start_of_other_classes_is_refused(trained, tmp_path):
     save_model(other, None, tmp_path / "other.keras")
     recipe = rounded_recipe(folder, tmp_path / "other.keras")
     with pytest.raises(RecipeError, match="of another network"):
-        fitting.prepare(recipe, machines())
+        prepare(recipe, machines())
 
 
 def test_a_recipe_without_rounding_says_nothing_of_it(tmp_path):
