@@ -7,10 +7,11 @@ import json
 import os
 from pathlib import Path
 
+from edgecv.converters.keras_source import is_source
 from edgecv.quantize.card import verdict_lines
 
 from edgecv import modelfile, rewritten, zoo
-from edgecv.errors import DeviceError, SpecError
+from edgecv.errors import DeviceError, ModelFileError, SpecError
 from edgecv.model import complete_spec
 from edgecv.session import open_session
 from edgecv.spec import ModelSpec
@@ -40,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     if not named and not _is_path(args.model):
         zoo.entry(args.model)  # raises, and names the nearest
     path = zoo.fetch(args.model) if named else Path(args.model)
-    modelfile.check(path)
+    check_file(path)
     found = zoo.spec(args.model) if named else None
-    parts = [f"{path}  {path.stat().st_size / 1e6:.1f} MB", _tensors(path, args)]
+    parts = [f"{path}  {modelfile.size_of(path) / 1e6:.1f} MB", _tensors(path, args)]
     if form := rewritten.cached_path(path):
         made = "" if form.is_file() else ", which is made when it is first run"
         parts.append(
@@ -54,6 +55,22 @@ def run(args: argparse.Namespace) -> int:
         parts.append("\n".join(lines))
     print("\n\n".join(parts))
     return 0
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that no runtime could open; of Keras' other forms, say what to do with them.
+
+    Raises:
+        ModelFileError: It is missing, damaged, of an unknown kind, or has to be converted first.
+    """
+    if path.suffix != ".keras" and path.exists() and is_source(path):
+        kind = "a SavedModel" if path.is_dir() else "an .h5 file"
+        raise ModelFileError(
+            f"{path} is {kind}, which no runtime here opens: wanted one of "
+            f"{', '.join(modelfile.SUFFIXES)}. Make one of it first: edgecv convert {path} "
+            "--to tflite --task TASK --decoder DECODER --out DIR"
+        )
+    modelfile.check(path)
 
 
 def _is_path(name: str) -> bool:

@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     ".tflite": "tflite",
     ".onnx": "onnx",
     ".xml": "openvino",
+    ".h5": "keras",
 }
 """What files are, by their ending."""
 

@@ -82,7 +82,7 @@ def quantize(job: Job, args: argparse.Namespace, folder: Path) -> list[Done]:
             outcome,
             terms,
             calibration=dataset_facts(args.data, used),
-            evaluation=dataset_facts(args.eval, files_of(job.data)),
+            evaluation=dataset_facts(args.eval, files_of(job.data), layout=job.measure.layout),
             versions=_versions(target),
         )
         note = f"Quantized to int8 from {job.path.name} ({source})."
@@ -154,7 +154,8 @@ def _outcome(
     kept: dict[tuple[int, int], list[Array]] = {}
     measure = partial(_evaluate, job, args, target)
     train = partial(_train, job, args, folder)
-    tools = Tools(calibrate, measure, train, tell, bar, inspect=args.report is not None)
+    inspect, classes = args.report is not None, len(job.spec.labels)
+    tools = Tools(calibrate, measure, train, tell, bar, inspect=inspect, classes=classes)
     return fulfil(
         target,
         source,

@@ -22,7 +22,10 @@ from edgecv.errors import ModelFileError
 from edgecv.types import Array
 
 TYPE, OPERATOR = schema.TensorType, schema.BuiltinOperator
-DTYPES = {TYPE.UINT8: np.uint8, TYPE.INT8: np.int8, TYPE.INT32: np.int32, TYPE.FLOAT32: np.float32}
+DTYPES = {
+    TYPE.BOOL: np.bool_, TYPE.UINT8: np.uint8, TYPE.INT8: np.int8, TYPE.INT16: np.int16,
+    TYPE.INT32: np.int32, TYPE.INT64: np.int64, TYPE.FLOAT32: np.float32,
+}  # fmt: skip
 NAMES = {code: name for name, code in vars(OPERATOR).items() if isinstance(code, int)}
 
 

@@ -57,12 +57,15 @@ def quantization_card(
     }
 
 
-def dataset_facts(folder: Path, files: Iterable[Path]) -> dict[str, Any]:
+def dataset_facts(folder: Path, files: Iterable[Path], *, layout: str = "") -> dict[str, Any]:
     """Return what identifies a set of files: the folder's name, how many, the SHA-256 over all.
 
     Args:
         folder: Where they lie.
         files: Those that were used; their order does not matter.
+        layout: Where labels count too: a key of `edgecv.datasets.LAYOUTS`. They are the names of
+            the class folders, by "classes", or else the file of that name. Empty for pictures
+            without labels.
 
     Raises:
         OSError: One cannot be read.
@@ -71,6 +74,11 @@ def dataset_facts(folder: Path, files: Iterable[Path]) -> dict[str, Any]:
     chosen = sorted(set(files))
     for file in chosen:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
+        if layout == "classes":
+            label = file.relative_to(folder).parent.as_posix()
+            digest.update(hashlib.sha256(label.encode()).digest())
+    if layout not in ("", "classes"):
+        digest.update(hashlib.sha256((folder / layout).read_bytes()).digest())
     return {
         "folder": folder.resolve().name,
         "files": len(chosen),
@@ -85,8 +93,10 @@ def verdict_lines(card: Mapping[str, Any]) -> list[str]:
         card: The whole card, as `edgecv.modelfile.embedded_card` gives it.
     """
     values = card.get(SECTION)
-    if not isinstance(values, Mapping) or "drop" not in values:
+    if not isinstance(values, Mapping) or "recipe" not in values:
         return []
+    if "drop" not in values:
+        return _unmeasured(values)
     before, after, drop = (values[name] for name in ("float", "int8", "drop"))
     lines = [
         f"INT8: {values['metric']} {before['value']:.4f} -> {after['value']:.4f}, "
@@ -95,12 +105,27 @@ def verdict_lines(card: Mapping[str, Any]) -> list[str]:
         f"contract: at most {values['max_drop']:g} points"
         f"{' at the upper end of the interval' if values['sure'] else ''}: "
         f"{'held' if values['held'] else 'BROKEN'}{_doubt(values)}",
-        f"recipe: {recipe_line(values['recipe'])}, {values['calibration']['files']} pictures of "
-        f"{values['calibration']['folder']} ({values['rung']})",
+        f"recipe: {recipe_line(values['recipe'])}, {_calibration(values)} ({values['rung']})",
     ]
     if trail := _trail(values):
         lines.append(f"tried before: {trail}")
     return lines
+
+
+def _unmeasured(values: Mapping[str, Any]) -> list[str]:
+    """Return the lines of what `edgecv convert` made, which measures nothing."""
+    return [
+        "INT8: accuracy not measured: `edgecv quantize` makes it under a contract",
+        f"recipe: {recipe_line(values['recipe'])}, {_calibration(values)}",
+    ]
+
+
+def _calibration(values: Mapping[str, Any]) -> str:
+    """Return what the ranges were found on: pictures, or the network's own training."""
+    found = values["calibration"]
+    if isinstance(found, Mapping):
+        return f"{found['files']} pictures of {found['folder']}"
+    return f"calibrated {found}"
 
 
 def lost(points: float) -> str:

@@ -7,6 +7,7 @@ the best try is kept for the report, and the caller is told that the contract is
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,12 +15,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgecv.errors import EdgeCVError
+from edgecv.evaluation.classification import ClassificationEvaluation
 from edgecv.evaluation.record import Evaluation
 from edgecv.progress import Report, silent
 from edgecv.types import Array
 
 from . import QUANTIZERS, SUFFIXES
-from .drop import DRAWS, Comparison, Sample, difference, sample
+from .drop import DRAWS, Comparison, Sample, difference, sample, unseen
 from .faults import Look
 from .ladder import RESCUES, Rung, Step, best_of, climb
 from .recipe import QuantRecipe
@@ -28,10 +31,16 @@ if TYPE_CHECKING:
     from .pictures import Histogram
     from .sensitivity import LayerNoise
 
+log = logging.getLogger(__name__)
+
 LOOKED_AT = 8
 """Pictures by which layers are compared."""
 LISTED = 4
 """Layers whose values are counted."""
+FEW = 100
+"""With fewer items, what none of them shows may happen on 3 % of others, and more (`unseen`)."""
+GUESSING = 1.5
+"""A classifier that is right no more often than this many times what guessing is."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ class Tools(NamedTuple):
         tell: Is told of every step when it is done.
         progress: Shows how far the work is that it is given the name of; nothing does by default.
         inspect: Whether the layers are looked at even where the contract holds at once.
+        classes: How many a classifier tells apart; 0 for those of the pictures.
     """
 
     calibrate: Callable[[QuantRecipe], Sequence[Array]]
@@ -89,6 +99,7 @@ class Tools(NamedTuple):
     tell: Callable[[Step], None]
     progress: Callable[[str], AbstractContextManager[Report]] = lambda label: nullcontext(silent)
     inspect: bool = True
+    classes: int = 0
 
 
 class Made(NamedTuple):
@@ -163,6 +174,8 @@ def fulfil(
     tries = _Tries(target, source, folder, tools, QUANTIZERS.load(target))
     before = tools.evaluate(source)
     reference = terms.sample(before)
+    for text in doubts(before, reference, classes=tools.classes):
+        log.warning("%s: %s", target, text)
 
     def attempt(rung: Rung, changed: QuantRecipe) -> Comparison:
         return difference(reference, terms.sample(tries.add(rung, changed).evaluation))
@@ -174,19 +187,41 @@ def fulfil(
     for step in climb(recipe, rungs, attempt=attempt, holds=terms.hold, suspects=suspects):
         tools.tell(step)
         steps.append(step)
-    best = best_of(steps)
-    outcome = Outcome(
-        target=target,
-        source=source,
-        made=tries.made[best.rung.name],
-        before=before,
-        steps=tuple(steps),
-        best=best,
-        held=best.holds,
-    )
-    if best.holds and not tools.inspect:
-        return outcome
-    return _with_layers(outcome, tries.look(steps), counted=LISTED if tools.inspect else 0)
+    return tries.outcome(before, steps)
+
+
+def doubts(before: Evaluation, reference: Sample, *, classes: int = 0) -> list[str]:
+    """Return why a contract on a float model says little or nothing, a line each.
+
+    Args:
+        before: The float model's evaluation.
+        reference: The figure that the contract is on.
+        classes: How many a classifier tells apart; 0 for those of the pictures.
+    """
+    found = []
+    if reference.items < FEW:
+        found.append(
+            f"measured on {reference.items} items, and what none of them shows may happen on "
+            f"{100 * unseen(reference.items):.0f} % of others: {FEW} or more are better"
+        )
+    if fault := _guesses(before, reference, classes):
+        found.append(
+            f"THE CONTRACT SAYS NOTHING: the float model's {reference.metric} is "
+            f"{reference.value:.4f}, {fault}. Check the model, its spec and the labels"
+        )
+    return found
+
+
+def _guesses(before: Evaluation, reference: Sample, classes: int) -> str:
+    """Say in what way a float model knows nothing; empty where it knows something."""
+    if reference.value <= 0:
+        return "and there is nothing to lose"
+    if reference.metric != "top1" or not isinstance(before, ClassificationEvaluation):
+        return ""
+    apart = classes or len(before.classes)
+    if apart < 2 or reference.value > GUESSING / apart:
+        return ""
+    return f"little or no more than guessing among {apart} classes gives ({1 / apart:.4f})"
 
 
 @dataclass(frozen=True)
@@ -221,6 +256,22 @@ class _Tries:
         made = self.made[rung.name] = Made(file, self.tools.evaluate(file))
         return made
 
+    def outcome(self, before: Evaluation, steps: Sequence[Step]) -> Outcome:
+        """Return what became of the tries, with the layers where somebody asked or has to know."""
+        best = best_of(steps)
+        outcome = Outcome(
+            target=self.target,
+            source=self.source,
+            made=self.made[best.rung.name],
+            before=before,
+            steps=tuple(steps),
+            best=best,
+            held=best.holds,
+        )
+        if best.holds and not self.tools.inspect:
+            return outcome
+        return _with_layers(outcome, self, counted=LISTED if self.tools.inspect else 0)
+
     def look(self, steps: Sequence[Step]) -> Look:
         """Return what tells of the layers of the best step that can be compared."""
         step = _comparable(steps)
@@ -238,7 +289,18 @@ def _comparable(steps: Sequence[Step]) -> Step:
     return best_of(known or [step for step in steps if not step.rung.trains])
 
 
-def _with_layers(outcome: Outcome, look: Look, *, counted: int) -> Outcome:
-    """Return an outcome that says which layers are noisy, and what values the worst have."""
-    values = look.histograms(counted) if counted else []
-    return replace(outcome, noise=tuple(look.noise), histograms=tuple(values))
+def _with_layers(outcome: Outcome, tries: _Tries, *, counted: int) -> Outcome:
+    """Return an outcome that says which layers are noisy, and what values the worst have.
+
+    Where they cannot be compared it is returned as it is, and the reason is logged: what was
+    measured stands without them.
+    """
+    try:
+        look = tries.look(outcome.steps)
+        noise = tuple(look.noise)
+        values = look.histograms(counted) if counted else []
+    except EdgeCVError as error:
+        reason = " ".join(str(error).split())
+        log.warning("%s: its layers could not be compared: %s", outcome.target, reason)
+        return outcome
+    return replace(outcome, noise=noise, histograms=tuple(values))

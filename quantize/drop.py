@@ -6,6 +6,14 @@ out, so that the interval of the difference is far narrower than those of the fi
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile
 intervals); the pairing is that of Koehn, "Statistical significance tests for machine translation
 evaluation", 2004.
+
+Pictures that all came out alike are alike in every draw, and say nothing of what was not among
+them: n items without an event bound its rate to 1 - 0.05^(1/n), about 3 / n, with 95 % confidence
+(the rule of three: Hanley and Lippman-Hand, "If Nothing Goes Wrong, Is Everything All Right?",
+JAMA 249, 1983; Eypasch et al., "Probability of adverse events that have not yet occurred", BMJ 311,
+1995). Each end of an interval of a rate of right items is at least that far from what was measured.
+Other figures shift a little with every item: their ends are those of the draws, but where all of
+these are the same.
 """
 
 from __future__ import annotations
@@ -33,13 +41,18 @@ LEVELS = (2.5, 97.5)
 DIGITS = 6
 """Decimals of a drop: 3 pictures of 300 are 1 point, and not a rounding error more."""
 
+SAME = 1e-9
+"""Draws that differ by less are the same, but for rounding."""
+RATES = frozenset(("accuracy", "top1", "top5"))
+"""The figures that are parts of the items: each of these is right or wrong."""
+
 Resample: TypeAlias = Callable[[Any, Array], Array]
 """What computes a figure of an evaluation, float64 (D,), for D rows of counts (D, items); NaN where
 a row holds nothing to measure."""
 
 
 class Interval(NamedTuple):
-    """A figure and where 95 % of the draws put it, 0..1."""
+    """A figure and its 95 % interval, 0..1."""
 
     value: float
     low: float
@@ -47,7 +60,7 @@ class Interval(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """What a figure lost, in points (hundredths), and where 95 % of the draws put that loss.
+    """What a figure lost, in points (hundredths), and the 95 % interval of that loss.
 
     Attributes:
         value: The figure before less the figure after; negative where it rose.
@@ -165,12 +178,12 @@ def difference(before: Sample, after: Sample) -> Comparison:
             "wanted two samples of one figure, of as many items and draws, got "
             + " and ".join(f"{draws} draws of {name} of {items}" for name, items, draws in kinds)
         )
-    lost = (before.value - after.value, *_ends(before.drawn - after.drawn))
+    lost = before._replace(value=before.value - after.value, drawn=before.drawn - after.drawn)
     return Comparison(
         metric=before.metric,
-        before=Interval(before.value, *_ends(before.drawn)),
-        after=Interval(after.value, *_ends(after.drawn)),
-        drop=Drop(*(round(100 * value, DIGITS) for value in lost)),
+        before=Interval(before.value, *_ends(before)),
+        after=Interval(after.value, *_ends(after)),
+        drop=Drop(*(round(100 * value, DIGITS) for value in (lost.value, *_ends(lost, -1.0)))),
         items=before.items,
     )
 
@@ -213,11 +226,24 @@ def _task(evaluation: Evaluation) -> str:
     return type(evaluation).__name__.removesuffix("Evaluation").lower()
 
 
-def _ends(values: Array) -> tuple[float, float]:
-    """Return the ends of the interval; draws that held nothing to measure do not count."""
-    known = values[~np.isnan(values)]
-    low, high = np.percentile(known, LEVELS) if len(known) else (np.nan, np.nan)
-    return float(low), float(high)
+def unseen(items: int) -> float:
+    """Return the largest rate, 0..1, of what none of so many items showed: the rule of three."""
+    return float(1 - 0.05 ** (1 / items))
+
+
+def _ends(found: Sample, least: float = 0.0) -> tuple[float, float]:
+    """Return the ends of the interval, `least` to 1, without draws that held nothing to measure.
+
+    What all items showed alike is no surer than the rule of three allows.
+    """
+    known = found.drawn[~np.isnan(found.drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = (float(end) for end in np.percentile(known, LEVELS))
+    if found.metric in RATES or high - low < SAME:
+        margin = unseen(found.items)
+        low, high = min(low, found.value - margin), max(high, found.value + margin)
+    return max(low, least), min(high, 1.0)
 
 
 def _each(evaluation: Evaluation, counts: Array) -> Array:

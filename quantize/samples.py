@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ ENOUGH = 100
 """With fewer, what the network is worth afterwards depends on which ones they are."""
 
 NARROW = 0.55
-"""Pictures that together fill less than this part of the range were normalised otherwise: values
-of 0..1 where -1..1 is wanted fill a half."""
+"""Pictures that together fill less than this part of the range are dark or faint, or were
+normalised otherwise: values of 0..1 where -1..1 is wanted fill a half."""
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ def check_tensors(
             not checked, of which few pictures do not say enough.
 
     Raises:
-        DataError: There are too few, or they have the wrong size or normalisation.
+        DataError: There are too few, or they have the wrong size or lie outside of what pictures
+            become by the spec.
     """
     if len(tensors) < fewest:
         raise DataError(
@@ -140,24 +142,32 @@ def span_of_bytes(given: InputSpec) -> tuple[float, float]:
 
 
 def check_ranges(tensors: Sequence[Array], spec: ModelSpec | InputSpec) -> None:
-    """Refuse tensors whose values do not fit the spec's normalisation.
+    """Refuse tensors that the spec's normalisation cannot give; warn of those that fill little.
 
     Raises:
-        DataError: They lie outside of what pictures become by it, or fill little of that.
+        DataError: They lie outside of what pictures become by it.
     """
     given = spec.input if isinstance(spec, ModelSpec) else spec
     low, high = span_of_bytes(given)
     least = float(min(tensor.min() for tensor in tensors))
     most = float(max(tensor.max() for tensor in tensors))
     slack = 1e-3 * (high - low)
-    outside = least < low - slack or most > high + slack
-    if outside or most - least < NARROW * (high - low):
-        how = "outside of it" if outside else "only a part of it"
-        raise DataError(
-            f"the calibration tensors hold {least:.4g} to {most:.4g}, and by the spec (mean "
-            f"{list(given.mean)}, std {list(given.std)}) pictures become {low:.4g} to {high:.4g}: "
-            f"{how}. They were normalised otherwise"
+    found = (
+        f"the calibration tensors hold {least:.4g} to {most:.4g}, and by the spec (mean "
+        f"{list(given.mean)}, std {list(given.std)}) pictures become {low:.4g} to {high:.4g}: "
+    )
+    if least < low - slack or most > high + slack:
+        raise DataError(f"{found}outside of it. They were normalised otherwise")
+    if most - least < NARROW * (high - low):
+        _warn_once(
+            f"{found}only a part of it. The pictures are dark or faint, or normalised otherwise"
         )
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Log a warning the first time: the same tensors are checked for every rung of a ladder."""
+    log.warning("%s", text)
 
 
 def _float_input(path: Path) -> TensorSpec:

@@ -109,11 +109,12 @@ def _tflite(float_path: Path, int8_path: Path) -> Pair:
     graphs = [Graph(data) for data in datas]
     graph = graphs[0]
     numbers = (TYPE.INT8, TYPE.INT16, TYPE.UINT8, TYPE.FLOAT32)
-    places = [
+    places = [  # a tensor that no operator makes, as one before a fused RELU, has no values
         {
-            name_of(tensor): index
-            for index, tensor in enumerate(g.tensors)
-            if tensor.type in numbers and g.values(index) is None
+            name_of(g.tensors[index]): index
+            for operator in g.operators
+            for index in operator.outputs
+            if g.tensors[index].type in numbers
         }
         for g in graphs
     ]

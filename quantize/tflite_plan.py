@@ -168,7 +168,8 @@ def _constants(graph: Graph, floats: frozenset[int], members: list[int]) -> list
     for operator in _of_kind(graph, floats, SAME_SCALE):
         if operator.outputs[0] in members:
             for index in operator.inputs:
-                values = graph.values(index) if index >= 0 else None
-                if values is not None and graph.tensors[index].type == TYPE.FLOAT32:
+                if index < 0 or graph.tensors[index].type != TYPE.FLOAT32:
+                    continue  # paddings and axes, of whatever integers
+                if (values := graph.values(index)) is not None:
                     spans.append(Range(float(values.min()), float(values.max())))
     return spans

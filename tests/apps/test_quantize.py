@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import tiny_training
 import unequal
 from edgecv.apps import quantize_run
 from edgecv.converters.embed import embed
+from edgecv.quantize import faults
 from edgecv.quantize.ladder import RESCUES
 from labelled import coco_folder
 
 import edgecv as sdk
 from edgecv import modelfile
+from edgecv.errors import InferenceError
 
 pytest.importorskip("ai_edge_litert")
 COMMAND = [sys.executable, "-m", "edgecv.apps.cli"]
@@ -118,6 +121,18 @@ def test_a_broken_contract_is_code_3_and_no_file(edgecv, words, shop, tmp_path) 
     assert "BROKEN" in (tmp_path / "why.html").read_text()
 
 
+def test_a_broken_contract_is_code_3_where_no_layer_can_be_named(
+    edgecv, words, shop, monkeypatch
+) -> None:
+    def refuse(*given: object) -> list[object]:
+        raise InferenceError("no data")
+
+    monkeypatch.setattr(faults, "layer_noise", refuse)
+    ran = edgecv(*words(shop.unequal), "--no-rescue")
+    assert ran.code == 3
+    assert ran.err.splitlines()[-1].endswith("by 'as asked for'")
+
+
 def test_the_ladder_rescues_it_to_within_a_point(edgecv, words, shop, tmp_path) -> None:
     ran = edgecv(*words(shop.unequal))
     assert ran.code == 0
@@ -135,8 +150,10 @@ def test_to_be_sure_the_interval_has_to_hold(edgecv, words, tmp_path) -> None:
     drop = ("--max-drop", "0")
     assert edgecv(*words(), *drop).code == 0
     values = modelfile.embedded_card(tmp_path / "out" / "equal_int8.tflite")["quantization"]
+    assert values["drop"]["high"] > 0  # 60 pictures without a change leave 5 points open
     sure = edgecv(*words(), *drop, "--sure", "--no-rescue", "--force")
-    assert sure.code == (0 if values["drop"]["high"] <= 0 else 3)
+    assert sure.code == 3
+    assert "edgecv: tflite: measured on 60 items" in sure.err
 
 
 def test_the_same_pictures_and_seed_give_the_same_bytes(edgecv, words, tmp_path) -> None:
@@ -240,6 +257,34 @@ def test_from_onnx_there_is_no_way_to_tflite(edgecv, words, colours) -> None:
     assert "colours.onnx cannot become tflite: files that can are .keras, .tflite" in ran.err
 
 
+def test_a_saved_model_is_to_be_converted_first(edgecv, words, tmp_path) -> None:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"x")
+    ran = edgecv(*words(tmp_path / "saved"))
+    assert ran.code == 1
+    assert f"edgecv convert {tmp_path / 'saved'} --to tflite --task TASK" in ran.err
+
+
+def test_an_h5_file_that_is_not_there_is_told(edgecv, words, tmp_path) -> None:
+    ran = edgecv(*words(tmp_path / "no.h5"))
+    assert ran.code == 1
+    assert "no.h5: it is no file" in ran.err
+
+
+def test_labels_count_for_what_a_model_was_measured_on(edgecv, words, shop, tmp_path) -> None:
+    def digest(folder: Path) -> str:
+        assert edgecv(*words(eval=folder), "--max-drop", "100", "--force").code == 0
+        card = modelfile.embedded_card(tmp_path / "out" / "equal_int8.tflite")
+        return str(card["quantization"]["evaluation"]["sha256"])
+
+    other = tmp_path / "other"
+    shutil.copytree(shop.eval, other)
+    shutil.rmtree(other / "red")
+    greens = digest(other)
+    (other / "green").rename(other / "red")  # the same pictures in the same order
+    assert digest(other) != greens
+
+
 def test_a_task_without_a_measure_is_told(edgecv, words, tmp_path) -> None:
     model = unequal.write_tflite(tmp_path / "mask.tflite")
     spec = {**unequal.SPEC, "task": "segmentation", "decoder": "segmentation", "options": {}}
@@ -291,6 +336,23 @@ def test_a_network_that_was_trained_for_int8_is_no_float_model(edgecv, words, tm
     assert ran.code == 1
     assert "given.keras was trained for INT8 and has its ranges inside" in ran.err
     assert left(tmp_path) == ["given.keras"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Keras warns of HDF5, which is what is wanted
+def test_an_h5_file_is_quantized_as_keras_files_are(edgecv, words, tmp_path) -> None:
+    pytest.importorskip("tensorflow")
+    file = tmp_path / "best.h5"
+    tiny_training.network().save(file)
+    file.with_name("best.h5.json").write_text(
+        json.dumps({**unequal.SPEC, "outputs": {"logits": "logits"}})
+    )
+    ran = edgecv(*words(file), "--max-drop", "100")
+    assert ran.code == 0, ran
+    made = tmp_path / "out" / "best_int8.tflite"
+    with sdk.load(made) as model:
+        assert model.session.inputs[0].dtype == "int8"
+        assert model.spec.labels == ("red", "green", "blue")
 
 
 class Mobile(NamedTuple):

@@ -61,17 +61,18 @@ def contract(workshop: Workshop, tmp_path: Path) -> Callable[..., Outcome]:
     """Carry out a contract on one of the workshop's files."""
     from edgecv.quantize.contract import Terms, Tools, fulfil
 
-    def evaluate(file: Path) -> Evaluation:
-        with load(file, spec=SPEC, device="cpu", threads=1) as model:
-            return classification.evaluate(model, read_classes(workshop.eval))
-
     def run(
         source: Path,
         terms: Terms = Terms(draws=100),
         recipe: QuantRecipe = QuantRecipe(samples=20),
         rungs: tuple[Rung, ...] = RESCUES,
         told: list[Step] | None = None,
+        limit: int | None = None,
     ) -> Outcome:
+        def evaluate(file: Path) -> Evaluation:
+            with load(file, spec=SPEC, device="cpu", threads=1) as model:
+                return classification.evaluate(model, read_classes(workshop.eval), limit=limit)
+
         def calibrate(recipe: QuantRecipe) -> list[Array]:
             return calibration_tensors(
                 source, SPEC, workshop.train, count=recipe.samples, seed=recipe.seed

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from edgecv.quantize import faults
 from edgecv.quantize.card import SECTION, dataset_facts, quantization_card, verdict_lines
-from edgecv.quantize.contract import Terms
+from edgecv.quantize.contract import Terms, doubts
 from edgecv.quantize.drop import Comparison, Drop, Interval
 from edgecv.quantize.faults import at_fault
 from edgecv.quantize.ladder import Rung
@@ -14,7 +16,8 @@ from edgecv.quantize.recipe import QuantRecipe
 from edgecv.quantize.sensitivity import LayerNoise
 from edgecv.quantize.timing import latencies
 
-from edgecv.errors import DataError, UnknownNameError
+from edgecv.errors import DataError, InferenceError, UnknownNameError
+from edgecv.evaluation import classification
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 FEW = Terms(draws=100)
@@ -126,6 +129,58 @@ def test_to_blame_is_where_noise_comes_in(ratios, part, blamed) -> None:
     assert at_fault(noise[::-1], "abcdef", part) == tuple(blamed)
 
 
+DOUBTS = {
+    "enough": (100, 60, "top1", 10, []),
+    "few": (99, 60, "top1", 10, ["measured on 99 items, and what none of them shows .* 3 % of"]),
+    "nothing": (100, 0, "top1", 0, ["THE CONTRACT SAYS NOTHING: .* top1 is 0.0000, and there is"]),
+    "none of five": (100, 0, "top5", 0, ["SAYS NOTHING: the float model's top5 is 0.0000"]),
+    "guessing": (100, 15, "top1", 10, [r"0.1500, little or .* among 10 classes gives \(0.1000\)"]),
+    "more than that": (100, 16, "top1", 10, []),
+    "guessing among the pictures' own": (100, 75, "top1", 0, ["among 2 classes"]),
+    "guessing, by another figure": (100, 15, "top5", 10, []),
+}
+
+
+@pytest.mark.parametrize(
+    ("items", "right", "metric", "classes", "told"), DOUBTS.values(), ids=DOUBTS.keys()
+)
+def test_a_contract_that_says_little_is_pointed_out(items, right, metric, classes, told) -> None:
+    evaluation = classification.ClassificationEvaluation(
+        figures={},
+        images=items,
+        classes=("cat", "dog"),
+        rank=np.where(np.arange(items) < right, 0, 7),
+        per_class={},
+        confusion=np.zeros((2, 3), int),
+    )
+    reference = Terms(metric=metric, draws=1).sample(evaluation)
+    found = doubts(evaluation, reference, classes=classes)
+    assert len(found) == len(told)
+    assert all(re.search(words, text) for words, text in zip(told, found, strict=True))
+
+
+def test_three_pictures_without_a_change_do_not_surely_hold(contract, workshop, caplog) -> None:
+    outcome = contract(workshop.equal, terms=Terms(max_drop=0.0, sure=True), rungs=(), limit=3)
+    assert outcome.comparison.drop.value == 0
+    assert outcome.comparison.drop.high == pytest.approx(63.2, abs=0.1)
+    assert not outcome.held
+    assert "tflite: measured on 3 items" in caplog.text
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "broken"])
+def test_a_verdict_stands_where_layers_cannot_be_compared(
+    contract, workshop, monkeypatch, caplog, held
+) -> None:
+    def refuse(*given: object) -> list[LayerNoise]:
+        raise InferenceError("no data\nin a tensor")
+
+    monkeypatch.setattr(faults, "layer_noise", refuse)
+    outcome = contract(workshop.equal if held else workshop.unequal, rungs=())
+    assert outcome.held is held
+    assert (outcome.noise, outcome.histograms) == ((), ())
+    assert "tflite: its layers could not be compared: no data in a tensor" in caplog.text
+
+
 def test_the_card_says_what_was_done_and_what_it_cost(contract, workshop) -> None:
     terms = Terms(max_drop=2.5, draws=100)
     outcome = contract(workshop.equal, terms=terms)
@@ -172,6 +227,43 @@ def test_a_set_of_files_is_known_by_all_their_bytes(tmp_path: Path) -> None:
     assert dataset_facts(tmp_path, files[::-1]) == facts
     files[0].write_text("c")
     assert dataset_facts(tmp_path, files)["sha256"] != facts["sha256"]
+
+
+def test_labels_count_where_a_set_has_any(tmp_path: Path) -> None:
+    files = [tmp_path / folder / f"{folder}.png" for folder in ("cat", "dog")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("the same")
+    notes = tmp_path / "instances.json"
+    notes.write_text("{}")
+    plain = dataset_facts(tmp_path, files)
+    classes = dataset_facts(tmp_path, files, layout="classes")
+    boxes = dataset_facts(tmp_path, files, layout="instances.json")
+    assert len({facts["sha256"] for facts in (plain, classes, boxes)}) == 3
+    assert {facts["files"] for facts in (plain, classes, boxes)} == {2}
+    notes.write_text("[]")
+    assert dataset_facts(tmp_path, files, layout="instances.json")["sha256"] != boxes["sha256"]
+    renamed = (tmp_path / "dog").rename(tmp_path / "fox") / "dog.png"
+    files[1] = renamed
+    assert dataset_facts(tmp_path, files) == plain
+    assert dataset_facts(tmp_path, files, layout="classes")["sha256"] != classes["sha256"]
+
+
+CONVERTED = {
+    "on pictures": (FACTS, "20 pictures of train"),
+    "in training": ("in training", "calibrated in training"),
+}
+
+
+@pytest.mark.parametrize(("calibration", "words"), CONVERTED.values(), ids=CONVERTED.keys())
+def test_a_card_of_what_was_only_converted_says_that_nothing_was_measured(
+    calibration, words
+) -> None:
+    card = {"target": "tflite", "recipe": QuantRecipe().to_dict(), "calibration": calibration}
+    first, second = verdict_lines({SECTION: card})
+    assert first.startswith("INT8: accuracy not measured")
+    assert second.startswith("recipe: int8 activations, ")
+    assert second.endswith(f", {words}")
 
 
 def test_files_are_timed_in_turns(workshop) -> None:

@@ -100,7 +100,8 @@ EVALUATIONS = {
 def test_a_model_loses_nothing_to_itself(evaluation) -> None:
     for metric in drop.metrics_of(evaluation):
         found = drop.compare(evaluation, evaluation, metric=metric, draws=50)
-        assert found.drop == (0.0, 0.0, 0.0)
+        margin = pytest.approx(100 * drop.unseen(len(evaluation)), abs=1e-6)
+        assert (found.drop.value, found.drop.high, -found.drop.low) == (0.0, margin, margin)
         assert found.before == found.after
         assert found.before.low <= found.before.value <= found.before.high
         assert found.before.value == pytest.approx(evaluation.figures.get(metric, 0.6))
@@ -132,6 +133,36 @@ def test_what_both_models_get_wrong_does_not_widen_the_interval() -> None:
     width = found.before.high - found.before.low
     assert width > 0.12
     assert (found.drop.high - found.drop.low) / 100 < width / 2
+
+
+@pytest.mark.parametrize(("items", "part"), [(3, 0.6316), (30, 0.0950), (300, 0.0099)])
+def test_what_no_item_showed_may_be_as_frequent_as_the_rule_of_three_says(items, part) -> None:
+    assert drop.unseen(items) == pytest.approx(part, abs=5e-5)
+    assert (1 - drop.unseen(items)) ** items == pytest.approx(0.05)
+    for metric in ("top1", "top5"):
+        found = drop.compare(classified(*[0] * items), classified(*[0] * items), metric=metric)
+        assert found.drop.high == pytest.approx(100 * part, abs=5e-3)
+        assert found.before == (1.0, pytest.approx(1 - part, abs=5e-5), 1.0)
+
+
+def test_a_sample_without_a_right_answer_may_have_left_some_out() -> None:
+    found = drop.compare(classified(*[3] * 30), classified(*[3] * 30))
+    assert found.after == (0.0, 0.0, pytest.approx(drop.unseen(30)))
+
+
+def test_one_item_that_changed_is_no_surer_than_none() -> None:
+    found = drop.paired_drop(classified(*[0] * 100), classified(1, *[0] * 99))
+    assert found.value == 1.0
+    assert found.low <= 1.0 - 100 * drop.unseen(100)
+    assert found.high >= 1.0 + 100 * drop.unseen(100)
+
+
+def test_draws_that_differ_give_the_ends_of_an_average_precision() -> None:
+    before, after = detected(), detected(missed=10)
+    counts = drop.drawn_counts(30, 100, seed=0)
+    lost = [before.resample(row) - after.resample(row) for row in counts]
+    found = drop.paired_drop(before, after, draws=100)
+    assert (found.low, found.high) == pytest.approx(100 * np.percentile(lost, drop.LEVELS))
 
 
 def test_a_gain_is_a_negative_drop() -> None:
@@ -202,7 +233,7 @@ def test_faces_are_compared_by_average_precision() -> None:
         positives=np.array([1, 1, 1]),
     )
     assert drop.metrics_of(evaluation) == ("ap",)
-    assert drop.paired_drop(evaluation, evaluation, draws=20) == (0.0, 0.0, 0.0)
+    assert drop.paired_drop(evaluation, evaluation, draws=20).value == 0.0
 
 
 NAMES = {

@@ -10,7 +10,7 @@ from edgecv.quantize import openvino as openvino_quantizer
 from edgecv.quantize import tflite as tflite_quantizer
 from edgecv.quantize.recipe import QuantRecipe
 from edgecv.quantize.sensitivity import layer_noise
-from tiny_float import network, pictures
+from tiny_float import SIDE, FloatBuilder, network, pictures
 
 from edgecv.errors import DataError, ModelFileError
 
@@ -46,6 +46,21 @@ def test_a_layer_after_channels_of_unlike_ranges_is_worse_than_they(files) -> No
 def test_a_file_differs_by_nothing_from_itself(files) -> None:
     found = layer_noise(files[0], files[0], pictures(2))
     assert {layer.sqnr_db for layer in found} == {100.0}
+
+
+def test_a_layer_whose_relu_was_an_operator_is_compared_after_it(tmp_path: Path) -> None:
+    net, shape = FloatBuilder(), [1, SIDE, SIDE, 4]
+    x = net.inputs[0]
+    for number, kind in enumerate(("RELU", "RELU6", "RELU")):
+        made = net.layer("CONV_2D", f"sums{number}", x, shape)
+        x = net.floats(f"cut{number}", shape)
+        net.add(kind, [made], [x])
+    source, target = tmp_path / "float.tflite", tmp_path / "int8.tflite"
+    source.write_bytes(net.packed(net.inputs, [x]))
+    tflite_quantizer.quantize(source, target, pictures(12), AS_IT_COMES)
+    by_name = {layer.name: layer for layer in layer_noise(source, target, pictures(4))}
+    assert by_name.keys() == {"cut0", "cut1", "cut2"}
+    assert by_name["cut1"].float_range[0] >= 0
 
 
 def test_onnx_layers_are_compared_after_their_integers(tmp_path: Path) -> None:

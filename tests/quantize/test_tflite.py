@@ -10,7 +10,7 @@ import tiny_uint8
 from edgecv.quantize.recipe import QuantRecipe
 from edgecv.quantize.tflite import quantize
 from edgecv.quantize.tflite_run import Taps
-from tiny_float import network, pictures
+from tiny_float import SIDE, FloatBuilder, network, pictures
 
 from edgecv.errors import DataError, ModelFileError
 from edgecv.session import open_session
@@ -181,6 +181,18 @@ def test_a_relu_goes_into_the_layer_before_it(tmp_path: Path) -> None:
     graph = Graph(made(tmp_path, network(last="RELU")))
     assert "RELU" not in {graph.name(o) for o in graph.operators}
     assert quant(graph, "relu")[1] == -128
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_paddings_are_integers_of_either_length(dtype: str, tmp_path: Path) -> None:
+    net = FloatBuilder()
+    paddings = np.array([[0, 0], [0, 1], [0, 1], [0, 0]])
+    ends = [net.inputs[0], net.constant("paddings", paddings, dtype)]
+    wide = net.floats("wide", [1, SIDE + 1, SIDE + 1, 3])
+    net.add("PAD", ends, [wide], kind="PadOptions")
+    x = net.layer("CONV_2D", "last", wide, [1, SIDE + 1, SIDE + 1, 4])
+    data = net.packed(net.inputs, [x])
+    assert sqnr(data, made(tmp_path, data)) > 25
 
 
 def test_channels_of_zeros_and_of_tiny_weights_keep_their_bias(tmp_path: Path) -> None:
