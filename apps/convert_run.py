@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgecv.converters import CONVERTERS, SUFFIXES, keras_tflite
+from edgecv.converters.edgetpu_compiler import CompileReport, compile_file
 from edgecv.converters.embed import embed
 from edgecv.converters.keras_source import Source, read_source
+from edgecv.converters.quantized import is_quantized
 from edgecv.quantize import QUANTIZERS
 from edgecv.quantize.card import SECTION, dataset_facts
 from edgecv.quantize.samples import calibration_tensors, choose, find_pictures
@@ -28,8 +31,9 @@ from edgecv.types import Array
 from edgecv.zoo import checksums
 
 from . import convert_proof
+from .common import UsageError
 from .convert import Job, Step
-from .together import publish, work_folder
+from .together import check_free, publish, work_folder
 
 PACKAGES: Mapping[str, Sequence[str]] = {
     "coral": ("tensorflow",),
@@ -39,7 +43,12 @@ PACKAGES: Mapping[str, Sequence[str]] = {
 }
 """What converts into each format."""
 
-QUANTIZED_BY = {"onnx": "onnxruntime", "openvino": "nncf", "tflite": "ai-edge-litert"}
+QUANTIZED_BY = {
+    "coral": "ai-edge-litert",
+    "onnx": "onnxruntime",
+    "openvino": "nncf",
+    "tflite": "ai-edge-litert",
+}
 
 
 class Made(NamedTuple):
@@ -49,23 +58,28 @@ class Made(NamedTuple):
         step: Which one it is.
         file: Where it is.
         spec: What its tensors mean.
+        report: What the Edge TPU's compiler said of it; None of other files.
     """
 
     step: Step
     file: Path
     spec: ModelSpec | None
+    report: CompileReport | None = None
 
 
 def convert(job: Job, args: argparse.Namespace) -> int:
     """Make all files, compare them with the model, and give them their names."""
+    quantized = is_quantized(job.path)
+    if quantized:
+        job = _named_int8(job, args)
     with work_folder(args.out) as folder:
-        works = _Works(job, args, folder)
+        works = _Works(job, args, folder, quantized)
         made = []
         for number, step in enumerate(job.steps):
             with bar(f"{step.format} {step.precision}") as tell:
                 tell(number, len(job.steps))
                 made.append(_make(works, step, tell))
-        proofs = convert_proof.prove(job, args, works.source, made)
+        proofs = convert_proof.prove(job, args, works.source, made, quantized=quantized)
         files = {
             one.file.with_suffix(final.suffix): final for one in made for final in one.step.files
         }
@@ -74,8 +88,33 @@ def convert(job: Job, args: argparse.Namespace) -> int:
             report.write_text(convert_proof.as_json(job, proofs), encoding="utf-8")
             files[report] = args.report
         publish(files)
-    print(convert_proof.as_text(proofs))
+    print(convert_proof.as_text(job, proofs))
+    for one in made:
+        if one.report is not None:
+            print(convert_proof.compiled_text(one.step, one.report))
     return 0
+
+
+def _named_int8(job: Job, args: argparse.Namespace) -> Job:
+    """Let files that are made of a quantized one be called int8, which they stay in any format.
+
+    Raises:
+        UsageError: They are to be quantized once more.
+        OutputError: One of these names is taken.
+    """
+    steps: dict[Path, Step] = {}
+    name = job.path.stem if job.path.stem.endswith("_int8") else f"{job.path.stem}_int8"
+    for step in job.steps:
+        if step.format not in ("coral", job.kind):
+            if step.precision == "int8":
+                raise UsageError(
+                    f"{job.path.name} is quantized already, and stays so in {step.format}: leave "
+                    "int8 and --calibration out"
+                )
+            step = Step(step.format, "int8", args.out / f"{name}{step.file.suffix}")
+        steps.setdefault(step.file, step)
+    check_free([file for step in steps.values() for file in step.files], force=args.force)
+    return job._replace(steps=tuple(steps.values()))
 
 
 @dataclass
@@ -86,12 +125,14 @@ class _Works:
         job: What is to be done.
         args: The command line.
         folder: Where files lie until they are let out.
-        floats: The float32 files made so far, by format.
+        quantized: The model calculates with integers already.
+        floats: The files made so far without quantizing, by format.
     """
 
     job: Job
     args: argparse.Namespace
     folder: Path
+    quantized: bool = False
     floats: dict[str, Path] = field(default_factory=dict)
 
     @cached_property
@@ -142,11 +183,11 @@ def _make(works: _Works, step: Step, tell: Report) -> Made:
         keras_qat = import_module("edgecv.converters.keras_qat")  # Keras comes with it
         recipe = works.job.recipe
         keras_qat.convert(works.job.path, target, inputs=recipe.inputs, outputs=recipe.outputs)
-    elif step.precision == "int8":
+    elif step.precision == "int8" and not (works.quantized and step.format != works.job.kind):
         source = _float(works, step.format)
         quantize = QUANTIZERS.load(step.format)
         quantize(source, target, works.tensors, works.job.recipe, report=tell)
-    elif step.precision == "fp32":
+    elif step.precision in ("fp32", "int8"):
         target = _copied(_float(works, step.format), target)
     else:
         _converted(works, step.format, target, precision=step.precision)
@@ -158,7 +199,10 @@ def _make(works: _Works, step: Step, tell: Report) -> Made:
 
 
 def _float(works: _Works, target: str) -> Path:
-    """Return the float32 file of a format, which knows its spec; the model itself if it is one."""
+    """Return the file of a format before it is quantized, which knows its spec.
+
+    It is the model itself if that is of this format.
+    """
     if target == works.job.kind:
         return works.floats.setdefault(target, works.job.path)
     if target not in works.floats:
@@ -191,8 +235,6 @@ def _copied(source: Path, target: Path) -> Path:
 
 def _compiled(works: _Works, step: Step) -> Made:
     """Compile for the Edge TPU: the model itself, or its int8 form in TFLite."""
-    from edgecv.converters.edgetpu_compiler import compile_file
-
     target = works.folder / step.file.name
     if works.job.kind == "tflite" and works.args.calibration is None:
         source, spec = works.job.path, works.job.spec
@@ -200,15 +242,25 @@ def _compiled(works: _Works, step: Step) -> Made:
         plain = Step("tflite", "int8", works.folder / f"{works.job.path.stem}_plain.tflite")
         made = _make(works, plain, lambda done, total: None)
         source, spec = made.file, made.spec
-    compile_file(source, target)
-    return Made(step, target, spec)
+    spec = spec and spec.with_changes(name=step.file.stem)
+    files = {modelfile.CARD_NAME: json.dumps(_card(works, step), indent=1).encode()}
+    if spec is not None:
+        files[modelfile.SPEC_NAME] = json.dumps(spec.to_dict()).encode()
+    return Made(step, target, spec, compile_file(source, target, files=files))
 
 
 def _card(works: _Works, step: Step) -> dict[str, Any]:
-    """Return how a file came about. No date is in it: the same model gives the same bytes."""
+    """Return how a file came about. No date is in it: the same model gives the same bytes.
+
+    What was measured of a quantized model holds for its own format, and for the Edge TPU, which
+    calculates the same: it does not go into files of others.
+    """
     job = works.job
     is_file = job.path.is_file() and job.path.suffix in modelfile.SUFFIXES
     card = modelfile.embedded_card(job.path) if is_file else {}
+    alone = step.format == "coral" and job.kind == "tflite"
+    if step.format != job.kind and not alone:
+        card.pop(SECTION, None)
     card["conversion"] = {
         "from": job.path.name,
         "sha256": works.digest,
@@ -216,7 +268,7 @@ def _card(works: _Works, step: Step) -> dict[str, Any]:
         "precision": step.precision,
         "versions": _versions(PACKAGES[step.format]),
     }
-    if step.precision == "int8":
+    if step.precision == "int8" and (job.rounded or works.args.calibration is not None):
         card[SECTION] = {
             "target": step.format,
             "recipe": job.recipe.to_dict(),

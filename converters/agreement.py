@@ -15,10 +15,14 @@ from edgecv.evaluation.pose import oks
 from edgecv.model import Model
 from edgecv.progress import Report, silent, track
 from edgecv.results import AnyResult, Classes, Detections, Embedding, Faces, Mask, Poses
-from edgecv.types import Array, Image
+from edgecv.session import Session
+from edgecv.types import Array, Image, TensorSpec
 
 TIGHT, LOOSE = 0.95, 0.5
 """At which IoU, or object keypoint similarity, two results count as the same thing."""
+
+TINY = 1e-12
+"""The least variance that numbers are said to have, so that constants can be divided by it."""
 
 Measured: TypeAlias = Iterator[tuple[str, float, float]]
 """What a measure yields: a name, a value from 0 to 1, and what it weighs."""
@@ -32,12 +36,16 @@ class Gap(NamedTuple):
         largest: The greatest difference of two numbers.
         mean: The mean difference.
         spread: From the reference's least to its greatest number, to judge the others by.
+        explained: The part of the variance of the reference's numbers that the other's explain, R2:
+            1 where they are the same, 0 where a constant would do as well, -1 for numbers of the
+            same kind that have nothing to do with them.
     """
 
     name: str
     largest: float
     mean: float
     spread: float
+    explained: float
 
 
 class Agreement(NamedTuple):
@@ -70,7 +78,7 @@ class Answers(NamedTuple):
 
     Attributes:
         outputs: Of each photograph, by role.
-        results: Of each photograph.
+        results: Of each photograph; none where only numbers are asked for.
     """
 
     outputs: Sequence[Mapping[str, Array]]
@@ -94,6 +102,62 @@ def answers(model: Model, images: Sequence[Image], *, report: Report = silent) -
     return Answers(outputs, results)
 
 
+def raw_answers(session: Session, tensors: Sequence[Mapping[str, Array]]) -> Answers:
+    """Run a file of which no more is known than its tensors; there are no results.
+
+    Args:
+        session: The opened file.
+        tensors: What goes in, by input, as real numbers where the file takes integers with a scale.
+    """
+    outputs = []
+    for given in tensors:
+        made = session.run({t.name: _taken(given[t.name], t) for t in session.inputs})
+        outputs.append({t.name: _real(made[t.name], t) for t in session.outputs})
+    return Answers(outputs, ())
+
+
+def _taken(values: Array, tensor: TensorSpec) -> Array:
+    if tensor.quant is None:
+        return values.astype(tensor.dtype)
+    ends = np.iinfo(tensor.dtype)
+    steps = np.rint(values / np.float32(tensor.quant.scale)) + tensor.quant.zero_point
+    taken: Array = np.clip(steps, ends.min, ends.max).astype(tensor.dtype)
+    return taken
+
+
+def _real(values: Array, tensor: TensorSpec) -> Array:
+    if tensor.quant is None:
+        return values
+    zero, scale = np.float32(tensor.quant.zero_point), np.float32(tensor.quant.scale)
+    real: Array = (values.astype(np.float32) - zero) * scale
+    return real
+
+
+def random_tensors(inputs: Sequence[TensorSpec], count: int) -> list[dict[str, Array]]:
+    """Return made-up tensors of a file's shapes, a dict for each run, the same each time.
+
+    Floats, and what integers with a scale stand for, are from -1 to 1 in every second one and from
+    0 to 255 in the others, which are the ranges that networks take pictures in; other integers are
+    from 0 to 255 or their type's limit.
+    """
+    made = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        low, high = ((0, 255), (-1, 1))[seed % 2]
+        entry: dict[str, Array] = {}
+        for tensor in inputs:
+            shape = tuple(side or 1 for side in tensor.shape)
+            if tensor.dtype.kind == "f" or tensor.quant is not None:
+                entry[tensor.name] = rng.uniform(low, high, shape).astype(np.float32)
+            elif tensor.dtype.kind in "iu":
+                most = min(255, np.iinfo(tensor.dtype).max)
+                entry[tensor.name] = rng.integers(0, most + 1, shape).astype(tensor.dtype)
+            else:
+                entry[tensor.name] = rng.integers(0, 2, shape).astype(tensor.dtype)
+        made.append(entry)
+    return made
+
+
 def compare(reference: Answers, other: Answers) -> Agreement:
     """Return how well one model's answers agree with another's to the same photographs."""
     sums: dict[str, list[float]] = {}
@@ -104,7 +168,7 @@ def compare(reference: Answers, other: Answers) -> Agreement:
             entry[1] += weight
     results = {name: total / weight for name, (total, weight) in sums.items() if weight}
     things = sum(_count(result) for result in reference.results)
-    return Agreement(_gaps(reference, other), results, len(reference.results), things)
+    return Agreement(_gaps(reference, other), results, len(reference.outputs), things)
 
 
 def _gaps(reference: Answers, other: Answers) -> tuple[Gap, ...]:
@@ -124,7 +188,16 @@ def _gap(name: str, pairs: Sequence[tuple[Array, Array]]) -> Gap:
         float(max(d.max() for d in differences)),
         float(np.mean([d.mean() for d in differences])),
         float(most) - float(least),
+        _explained(pairs),
     )
+
+
+def _explained(pairs: Sequence[tuple[Array, Array]]) -> float:
+    """Return the coefficient of determination, R2, over all numbers of all pictures."""
+    was, now = (np.concatenate([np.ravel(a) for a in side]) for side in zip(*pairs, strict=True))
+    was = was.astype(np.float64)
+    missed, total = np.square(was - now).sum(), np.square(was - was.mean()).sum()
+    return 1.0 - float(missed / max(total, TINY * was.size))
 
 
 def _count(result: AnyResult) -> int:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,13 +79,22 @@ class CompileReport(NamedTuple):
         return tuple(row for row in self.operators if row.status != MAPPED)
 
 
-def compile_file(source: Path, target: Path, *, min_runtime: int | None = None) -> CompileReport:
+def compile_file(
+    source: Path,
+    target: Path,
+    *,
+    min_runtime: int | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> CompileReport:
     """Compile a TFLite file for the Edge TPU, and keep the files that are packed into it.
+
+    What the compiler wrote stays as it is, byte for byte: files are appended.
 
     Args:
         source: A .tflite file in 8 bits.
         target: The file to be; one that is there is replaced.
         min_runtime: The oldest Edge TPU runtime that has to run it; None leaves it to the compiler.
+        files: What else to pack in, by name; it takes the place of the source's of that name.
 
     Raises:
         PackageMissingError: The compiler is not here; the text says what to run where.
@@ -100,7 +110,7 @@ def compile_file(source: Path, target: Path, *, min_runtime: int | None = None) 
     with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="edgecv-") as folder:
         made, log = _compile(command, options, source, Path(folder))
         temporary.write_bytes(made.read_bytes())
-        _carry_over(source, temporary)
+        _carry_over(source, temporary, files or {})
         report = read_log(log, version)
         if not needs_edgetpu(temporary):
             raise ModelFileError(
@@ -209,12 +219,15 @@ def _reasons(report: CompileReport) -> str:
     return ", ".join(f"{row.number} {row.kind}: {row.status}" for row in report.left) or "no reason"
 
 
-def _carry_over(source: Path, target: Path) -> None:
+def _carry_over(source: Path, target: Path, more: Mapping[str, bytes]) -> None:
     """Append to a compiled file the labels, spec and card that its source had packed in."""
-    if not zipfile.is_zipfile(source):
+    files: dict[str, bytes] = {}
+    if zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            files = {info.filename: archive.read(info) for info in archive.infolist()}
+    files |= more
+    if not files:
         return
-    with zipfile.ZipFile(source) as archive:
-        files = {info.filename: archive.read(info) for info in archive.infolist()}
     have: set[str] = set()
     if zipfile.is_zipfile(target):
         with zipfile.ZipFile(target) as archive:

@@ -17,7 +17,7 @@ from edgecv.errors import InferenceError, ModelFileError
 from edgecv.tflitegraph import TYPE, Graph, name_of
 
 from .keras_source import Source, read_source
-from .keras_tflite import _named, _refusal
+from .keras_tflite import converted, converter_of
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -84,18 +84,11 @@ def tflite_bytes(source: Source, name: str, *, inputs: str, outputs: str) -> byt
     """
     import tensorflow as tf
 
-    holder = tf.Module()
-    holder.function = source.function
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([source.function], holder)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = tf.as_dtype(ENDS[inputs])
-    converter.inference_output_type = tf.as_dtype(ENDS[outputs])
-    with quiet() as said:
-        try:
-            made = bytes(converter.convert())
-        except Exception as error:  # the converter's own class is not public
-            raise _refusal(name, source, f"{error}\n{said()}") from error
-    data = _named(made, source)
+    with converter_of(source, name) as converter:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = tf.as_dtype(ENDS[inputs])
+        converter.inference_output_type = tf.as_dtype(ENDS[outputs])
+        data = converted(converter, source, name)
     if floats := _floats(Graph(data)):
         raise InferenceError(f"{name}: TFLite would compute with floats in {', '.join(floats)}")
     return data

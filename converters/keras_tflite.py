@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +51,53 @@ def tflite_bytes(source: Source, *, precision: str, name: str) -> bytes:
     """
     import tensorflow as tf
 
+    with converter_of(source, name) as converter:
+        if precision != "fp32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "fp16":
+            converter.target_spec.supported_types = [tf.float16]
+        return converted(converter, source, name)
+
+
+@contextmanager
+def converter_of(source: Source, name: str) -> Iterator[Any]:
+    """Give TensorFlow's converter for a source, with signatures, which keep the outputs' order.
+
+    The function is saved without the gradients that activations such as swish bring along: with
+    them it cannot be saved, and the converter would go on without signatures.
+
+    Raises:
+        InferenceError: TensorFlow cannot save the function.
+    """
+    import tensorflow as tf
+
     holder = tf.Module()
-    holder.function = source.function  # what keeps the converter on the way with signatures
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([source.function], holder)
-    if precision != "fp32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "fp16":
-        converter.target_spec.supported_types = [tf.float16]
+    holder.function = source.function
+    options = tf.saved_model.SaveOptions(save_debug_info=True, experimental_custom_gradients=False)
+    with tempfile.TemporaryDirectory(prefix="edgecv-") as folder:
+        with quiet() as said:
+            try:
+                tf.saved_model.save(holder, folder, source.function, options)
+                converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            except Exception as error:  # of many classes, which TensorFlow does not name
+                raise _refusal(name, source, f"{error}\n{said()}") from error
+        yield converter
+
+
+def converted(converter: Any, source: Source, name: str) -> bytes:
+    """Run a converter; see `tflite_bytes`."""
     with quiet() as said:
         try:
             made = bytes(converter.convert())
         except Exception as error:  # the converter's own class is not public
             raise _refusal(name, source, f"{error}\n{said()}") from error
-    return _named(made, source)
+    return _named(made, source, name)
 
 
-def _named(data: bytes, source: Source) -> bytes:
+def _named(data: bytes, source: Source, name: str) -> bytes:
     """Give inputs and outputs the source's names, and layers short ones."""
     graph = Graph(data)
-    found = graph.output_names()
-    # the converter numbers what a function returns, in its order
-    order = [found[f"output_{i}"] for i in range(len(source.outputs))]
+    order = _order(graph, len(source.outputs), name)
     graph.set_outputs({spec.name: i for spec, i in zip(source.outputs, order, strict=True)})
     names = dict(zip(graph.inputs, (spec.name for spec in source.inputs), strict=True))
     names |= dict(zip(order, (spec.name for spec in source.outputs), strict=True))
@@ -79,6 +107,24 @@ def _named(data: bytes, source: Source) -> bytes:
             names[index] = _free(_short(name_of(tensor)), taken)
         tensor.name = names[index].encode()
     return graph.packed()
+
+
+def _order(graph: Graph, count: int, name: str) -> list[int]:
+    """Return the outputs' tensors in the source's order.
+
+    Raises:
+        InferenceError: The converter lost an output, or made one of two.
+    """
+    found = graph.output_names()
+    # the converter numbers what a function returns, in its order
+    order = [found.get(f"output_{i}", -1) for i in range(count)]
+    if -1 in order or len(set(order)) < count:
+        raise InferenceError(
+            f"{name} does not become TFLite: it has {count} outputs, and of the file that "
+            f"TensorFlow made these are known: {', '.join(found) or 'none'}. Let every output be "
+            "made by a layer of its own"
+        )
+    return order
 
 
 def _short(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import openvino as ov
 
 from edgecv.cache import atomic_path
-from edgecv.errors import InferenceError, ModelFileError, SpecError
+from edgecv.errors import InferenceError, ModelFileError, OutputError, SpecError
 
 
 def read(source: Path) -> Any:
@@ -75,6 +75,11 @@ def save(model: Any, target: Path, *, precision: str) -> None:
         try:
             ov.save_model(model, temporary, compress_to_fp16=precision == "fp16")
             pair.replace(weights)
+        except RuntimeError as error:  # OpenVINO's streams do not say why
+            raise OutputError(
+                f"cannot write {target}: OpenVINO could not write all of it; is the disk full? "
+                f"({' '.join(str(error).split())[:200]})"
+            ) from error
         finally:
             pair.unlink(missing_ok=True)
 

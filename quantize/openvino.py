@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecv.cache import atomic_path
-from edgecv.errors import InferenceError, ModelFileError
+from edgecv.errors import InferenceError, ModelFileError, OutputError
 from edgecv.progress import Report, silent
 from edgecv.registry import package_missing
 from edgecv.training.errors import RecipeError
@@ -161,6 +161,11 @@ def save(model: Any, target: Path) -> None:
         try:
             ov.save_model(model, temporary, compress_to_fp16=False)
             weights.replace(target.with_suffix(".bin"))
+        except RuntimeError as error:  # OpenVINO's streams do not say why
+            raise OutputError(
+                f"cannot write {target}: OpenVINO could not write all of it; is the disk full? "
+                f"({' '.join(str(error).split())[:200]})"
+            ) from error
         finally:
             with suppress(OSError):
                 weights.unlink(missing_ok=True)

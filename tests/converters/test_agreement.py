@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from edgecv.converters.agreement import Answers, compare
+from edgecv.converters.agreement import Answers, compare, random_tensors, raw_answers
 
 from edgecv.results import Classes, Detections, Embedding, Faces, Mask, Poses
-from edgecv.types import Size
+from edgecv.testing import FakeSession
+from edgecv.types import Quant, Size, TensorSpec
 
 FRAME = Size(100, 100)
 BOXES = np.array([[0, 0, 40, 40], [50, 50, 90, 90]], np.float32)
@@ -96,7 +99,60 @@ def test_numbers_are_compared_output_by_output() -> None:
     other = [{**made, "b": np.zeros(3, np.float32), "c": made["a"]} for made in outputs(0, 0.5)]
     agreement = compare(Answers(outputs(0, 0), results), Answers(other, results))
     (gap,) = agreement.gaps  # of outputs that both have, in the same shape
-    assert gap == ("a", 0.5, 0.125, 10.0)
+    assert gap[:4] == ("a", 0.5, 0.125, 10.0)
+    missed, total = 2 * 0.5**2, 2 * (3.25**2 + 2.25**2 + 1.25**2 + 6.75**2)
+    assert gap.explained == pytest.approx(1 - missed / total)
     assert agreement.to_dict()["outputs"] == [
-        {"name": "a", "largest": 0.5, "mean": 0.125, "spread": 10.0}
+        {"name": "a", "largest": 0.5, "mean": 0.125, "spread": 10.0, "explained": gap.explained}
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "explained"),
+    [(lambda a: a, 1.0), (lambda a: np.full_like(a, a.mean()), 0.0),
+     (lambda a: np.random.default_rng(1).permutation(a), -1.0)],
+    ids=["the same", "a constant", "unrelated"],
+)  # fmt: skip
+def test_what_a_file_explains_of_the_variance_has_a_scale(change, explained) -> None:
+    was = np.random.default_rng(0).normal(3, 2, 20_000).astype(np.float32)
+    (gap,) = compare(Answers([{"a": was}], ()), Answers([{"a": change(was)}], ())).gaps
+    assert gap.explained == pytest.approx(explained, abs=0.05)
+
+
+def test_constants_can_be_compared() -> None:
+    ones = Answers([{"a": np.ones(3, np.float32)}], ())
+    (gap,) = compare(ones, ones).gaps
+    assert gap.explained == 1.0
+    (gap,) = compare(ones, Answers([{"a": np.zeros(3, np.float32)}], ())).gaps
+    assert np.isfinite(gap.explained)
+    assert gap.explained < -1
+
+
+def test_made_up_tensors_fit_and_are_the_same_each_time() -> None:
+    inputs = [
+        TensorSpec("floats", (1, 4, 4, 3), np.dtype(np.float32)),
+        TensorSpec("bytes", (None, 9), np.dtype(np.uint8)),
+        TensorSpec("scaled", (1, 9), np.dtype(np.int8), Quant(0.5, 3)),
+        TensorSpec("mask", (1, 9), np.dtype(bool)),
+    ]
+    made, again = random_tensors(inputs, 2), random_tensors(inputs, 2)
+    for one, other in zip(made, again, strict=True):
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, other[name])
+    assert {name: (v.shape, v.dtype.name) for name, v in made[0].items()} == {
+        "floats": ((1, 4, 4, 3), "float32"), "bytes": ((1, 9), "uint8"),
+        "scaled": ((1, 9), "float32"), "mask": ((1, 9), "bool"),
+    }  # fmt: skip
+    assert made[0]["floats"].max() > 100
+    assert np.abs(made[1]["floats"]).max() <= 1
+
+
+def test_a_bare_file_runs_on_what_its_integers_stand_for() -> None:
+    session = FakeSession({"y": np.array([[1, 3, 127]], np.int8)}, shape=(1, 3), dtype="int8")
+    session.inputs = (replace(session.inputs[0], quant=Quant(0.5, 3)),)
+    session.outputs = (replace(session.outputs[0], quant=Quant(2.0, -1)),)
+    given = {"input": np.array([[-1.0, 0.25, 1000]], np.float32)}
+    made = raw_answers(session, [given])
+    (seen,) = session.seen
+    assert (seen.dtype, seen.tolist()) == (np.int8, [[1, 3, 127]])
+    assert made.outputs[0]["y"].tolist() == [[4.0, 8.0, 256.0]]

@@ -251,7 +251,7 @@ def trained(tmp_path_factory):
     values = recipe_values(folder, run__epochs=12)
     outcome = fit(recipe_from_dict(values), folder / "float")
     model = load_network(outcome.model)
-    unequal(model, np.geomspace(0.05, 20, 8))
+    unequal(model, np.geomspace(0.02, 50, 8))
     file = folder / "unequal.keras"
     save_model(model, embedded_spec(outcome.model), file)
     return folder, file, outcome.figures
