@@ -31,11 +31,13 @@ the spec (labels, normalisation, anchors, licence) and the card go into every fi
 weights take, dynamic (TFLite) quarters it, int8 does arithmetic with integers and wants pictures
 to find the ranges of values on: --calibration. (A network trained with [qat] has its ranges inside
 and becomes TFLite without.) What int8 costs the task, `edgecv quantize` says, and holds to a limit.
+A file that is quantized already stays so in another format, and is called NAME_int8 there.
 
 At the end the same photographs (--photos, else those of --calibration, else made-up ones) go
 through the model and through every file made of it; how far the outputs and the results are apart
-is printed, and written with --report. A float32 file that is far off is refused. All files appear
-at the end, or none does.
+is printed, and written with --report. A float32 file that is far off is refused, and one made of a
+quantized model that has little to do with it. Where nothing says how a picture goes in, they are
+compared on tensors of random numbers. All files appear at the end, or none does.
 
 --postprocess puts the decoding of classifiers and SSDs into the file, as MediaPipe, Coral's
 libraries (TFLite) and OpenVINO Model API want it.

@@ -197,7 +197,8 @@ def _job(args: argparse.Namespace) -> Job:
     check_layout(args.eval, measure.layout, spec.task)
     data = limited(measure.read(args.eval), args.limit)
     check_known(spec, data)
-    if args.eval.resolve() == args.data.resolve():
+    folders = args.eval.resolve(), args.data.resolve()
+    if folders[0].is_relative_to(folders[1]) or folders[1].is_relative_to(folders[0]):
         warn("calibrated and measured on the same pictures: the drop will look too small")
     finals = {target: _finals(args.out, path.stem, target) for target in targets}
     return Job(path, spec, measure, data, targets, recipe, finals)

@@ -294,8 +294,9 @@ def test_a_task_without_a_measure_is_told(edgecv, words, tmp_path) -> None:
     assert "colours is a model for segmentation, and there is no measure of that" in ran.err
 
 
-def test_calibrating_on_what_is_measured_is_pointed_out(edgecv, words, shop) -> None:
-    ran = edgecv(*words(data=shop.eval))
+@pytest.mark.parametrize("inside", [False, True], ids=["the same", "inside of it"])
+def test_calibrating_on_what_is_measured_is_pointed_out(edgecv, words, shop, inside) -> None:
+    ran = edgecv(*words(data=shop.eval.parent if inside else shop.eval))
     assert ran.code == 0
     assert "edgecv: calibrated and measured on the same pictures" in ran.err
 
