@@ -1,7 +1,4 @@
-"""Train one network with two worker processes of this machine: as two machines would, by TF_CONFIG.
-
-python train_two_workers.py RECIPE --out DIR --set data.train=... --set data.val=...
-"""
+"""Train with two workers, as two machines would: train_two_workers.py RECIPE --out DIR ..."""
 
 import json
 import os
@@ -24,10 +21,8 @@ processes = []
 for index in range(len(workers)):
     task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
     processes.append(subprocess.Popen(command, env={**os.environ, "TF_CONFIG": json.dumps(task)}))
-while all(process.poll() is None for process in processes):
+while None in (codes := [process.poll() for process in processes]) and not any(codes):
     time.sleep(0.1)
-if any(process.poll() for process in processes):  # the other one would wait for it for ever
-    for process in processes:
-        process.terminate()
-codes = [process.wait() for process in processes]
+for process in processes:  # where one failed, the other would wait for it for ever
+    process.terminate()
 sys.exit(any(codes))
