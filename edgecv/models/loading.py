@@ -38,12 +38,23 @@ def load_network(path: Path) -> keras.Model:
         config = _h5_config(path) if path.suffix == ".h5" else _keras_config(path)
         for module in sorted(own_modules(config)):
             import_module(module)  # which registers its layers
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        older = {"DepthwiseConv2D": _Depthwise} if path.suffix == ".h5" else None
+        model = keras.saving.load_model(path, older, compile=False, safe_mode=True)
     except EdgeCVError:
         raise
     except Exception as error:  # Keras raises what the failing layer raises
         raise _refusal(path, error) from error
     return _functional(model, path) if isinstance(model, keras.Sequential) else model
+
+
+class _Depthwise:
+    """What reads a depthwise convolution of Keras 2, whose config Keras 3 refuses."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> keras.layers.DepthwiseConv2D:
+        """Return the layer without `groups`, which never was another than 1."""
+        known = {key: value for key, value in config.items() if key != "groups"}
+        return keras.layers.DepthwiseConv2D.from_config(known)
 
 
 def own_modules(config: Any) -> set[str]:

@@ -101,6 +101,22 @@ def test_an_h5_file_is_refused_with_the_reason(config, error, said, h5) -> None:
         load_network(h5(text))
 
 
+def test_a_depthwise_convolution_of_keras_2_is_read(tmp_path) -> None:
+    """Keras 2 wrote its groups into the config, with which Keras 3 refuses the layer."""
+    image = keras.Input((8, 8, 3), name="image")
+    model = keras.Model(image, keras.layers.DepthwiseConv2D(3, name="depthwise")(image))
+    file = tmp_path / "old.h5"
+    model.save(file)
+    with h5py.File(file, "r+") as stored:
+        config = json.loads(stored.attrs["model_config"])
+        config["config"]["layers"][1]["config"]["groups"] = 1
+        stored.attrs["model_config"] = json.dumps(config)
+    network = load_network(file)
+    np.testing.assert_allclose(network(BATCH), model(BATCH), rtol=1e-6)
+    network.save(tmp_path / "new.keras")
+    assert load_network(tmp_path / "new.keras").count_params() == model.count_params()
+
+
 def test_a_missing_h5_file_is_told(tmp_path) -> None:
     with pytest.raises(ModelFileError, match=r"m\.h5 is missing, damaged or no HDF5 file"):
         load_network(tmp_path / "m.h5")
