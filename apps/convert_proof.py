@@ -90,7 +90,10 @@ def prove(
     """
     sizes = [sum(one.file.with_suffix(f.suffix).stat().st_size for f in one.step.files)
              for one in made]  # fmt: skip
-    measure = _raw_measure(job, source) if job.spec is None else _measure(job, args, source)
+    if job.spec is None:
+        measure = _raw_measure(job, source)
+    else:
+        measure = _measure(job, job.spec, args, source)
     proofs = []
     for one, size in zip(made, sizes, strict=True):
         agreement = None if one.step.format == "coral" else measure(one)
@@ -103,12 +106,10 @@ def prove(
 
 
 def _measure(
-    job: Job, args: argparse.Namespace, source: Source | None
+    job: Job, spec: ModelSpec, args: argparse.Namespace, source: Source | None
 ) -> Callable[[Made], Agreement]:
     """Run the model on pictures; return what runs a file on them and compares."""
-    if job.spec is None:
-        raise DataError(f"{job.path.name} says nothing of its input")
-    images = _pictures(args, job.spec, source, job.path)
+    images = _pictures(args, spec, source, job.path)
     with _reference(job, source) as model:
         was = answers(model, images)
     return lambda one: _agreement(one, was, images, decoded=args.postprocess)
