@@ -22,7 +22,6 @@ from edgecv.zoo import checksums
 
 from .common import UsageError, warn
 from .options import add_spec_options, count, names, spec_changes
-from .together import check_free
 
 EPILOG = """\
 From Keras (.keras, .h5, or the folder of a SavedModel) a file becomes TFLite, OpenVINO's IR and
@@ -108,6 +107,7 @@ class Job(NamedTuple):
         steps: The files to be.
         recipe: How int8 is made.
         rounded: It was trained for INT8, and has its ranges inside.
+        quantized: It calculates with integers already.
     """
 
     path: Path
@@ -116,6 +116,7 @@ class Job(NamedTuple):
     steps: tuple[Step, ...]
     recipe: QuantRecipe
     rounded: bool = False
+    quantized: bool = False
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -192,10 +193,6 @@ def run(args: argparse.Namespace) -> int:
     rounded = any(step.precision == "int8" for step in steps) and _is_rounded(path, kind)
     job = Job(path, kind, _spec(path, args), steps, _recipe(args), rounded)
     _check(job, args)
-    check_free(
-        [*(file for step in job.steps for file in step.files), *filter(None, [args.report])],
-        force=args.force,
-    )
     from . import convert_run  # what is wrong is said before what converts is imported
 
     return convert_run.convert(job, args)

@@ -64,12 +64,7 @@ class Proof(NamedTuple):
 
 
 def prove(
-    job: Job,
-    args: argparse.Namespace,
-    source: Source | None,
-    made: Sequence[Made],
-    *,
-    quantized: bool,
+    job: Job, args: argparse.Namespace, source: Source | None, made: Sequence[Made]
 ) -> list[Proof]:
     """Run the model and every file made of it on the same pictures.
 
@@ -81,7 +76,6 @@ def prove(
         args: The command line.
         source: The model, where it comes from Keras.
         made: The files.
-        quantized: The model calculates with integers itself.
 
     Raises:
         InferenceError: A file says something else than the model: one of float32, or one that was
@@ -99,7 +93,7 @@ def prove(
         agreement = None if one.step.format == "coral" else measure(one)
         if agreement is not None and one.step.precision == "fp32":
             _check(one.step, agreement)
-        elif agreement is not None and quantized and one.step.format != job.kind:
+        elif agreement is not None and job.quantized and one.step.format != job.kind:
             _check_integers(one.step, agreement)
         proofs.append(Proof(one.step, size, agreement))
     return proofs

@@ -69,17 +69,18 @@ class Made(NamedTuple):
 
 def convert(job: Job, args: argparse.Namespace) -> int:
     """Make all files, compare them with the model, and give them their names."""
-    quantized = is_quantized(job.path)
-    if quantized:
+    if is_quantized(job.path):
         job = _named_int8(job, args)
+    finals = [file for step in job.steps for file in step.files]
+    check_free([*finals, *filter(None, [args.report])], force=args.force)
     with work_folder(args.out) as folder:
-        works = _Works(job, args, folder, quantized)
+        works = _Works(job, args, folder)
         made = []
         for number, step in enumerate(job.steps):
             with bar(f"{step.format} {step.precision}") as tell:
                 tell(number, len(job.steps))
                 made.append(_make(works, step, tell))
-        proofs = convert_proof.prove(job, args, works.source, made, quantized=quantized)
+        proofs = convert_proof.prove(job, args, works.source, made)
         files = {
             one.file.with_suffix(final.suffix): final for one in made for final in one.step.files
         }
@@ -100,7 +101,6 @@ def _named_int8(job: Job, args: argparse.Namespace) -> Job:
 
     Raises:
         UsageError: They are to be quantized once more.
-        OutputError: One of these names is taken.
     """
     steps: dict[Path, Step] = {}
     name = job.path.stem if job.path.stem.endswith("_int8") else f"{job.path.stem}_int8"
@@ -113,8 +113,7 @@ def _named_int8(job: Job, args: argparse.Namespace) -> Job:
                 )
             step = Step(step.format, "int8", args.out / f"{name}{step.file.suffix}")
         steps.setdefault(step.file, step)
-    check_free([file for step in steps.values() for file in step.files], force=args.force)
-    return job._replace(steps=tuple(steps.values()))
+    return job._replace(steps=tuple(steps.values()), quantized=True)
 
 
 @dataclass
@@ -125,14 +124,12 @@ class _Works:
         job: What is to be done.
         args: The command line.
         folder: Where files lie until they are let out.
-        quantized: The model calculates with integers already.
         floats: The files made so far without quantizing, by format.
     """
 
     job: Job
     args: argparse.Namespace
     folder: Path
-    quantized: bool = False
     floats: dict[str, Path] = field(default_factory=dict)
 
     @cached_property
@@ -183,7 +180,7 @@ def _make(works: _Works, step: Step, tell: Report) -> Made:
         keras_qat = import_module("edgecv.converters.keras_qat")  # Keras comes with it
         recipe = works.job.recipe
         keras_qat.convert(works.job.path, target, inputs=recipe.inputs, outputs=recipe.outputs)
-    elif step.precision == "int8" and not (works.quantized and step.format != works.job.kind):
+    elif step.precision == "int8" and not (works.job.quantized and step.format != works.job.kind):
         source = _float(works, step.format)
         quantize = QUANTIZERS.load(step.format)
         quantize(source, target, works.tensors, works.job.recipe, report=tell)

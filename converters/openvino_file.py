@@ -8,8 +8,8 @@ from typing import Any
 
 import openvino as ov
 
-from edgecv.cache import atomic_path
-from edgecv.errors import InferenceError, ModelFileError, OutputError, SpecError
+from edgecv.cache import atomic_path, explained
+from edgecv.errors import InferenceError, ModelFileError, SpecError
 
 
 def read(source: Path) -> Any:
@@ -73,13 +73,9 @@ def save(model: Any, target: Path, *, precision: str) -> None:
     with atomic_path(target.with_suffix(".bin")) as weights, atomic_path(target) as temporary:
         pair = temporary.with_suffix(".bin")
         try:
-            ov.save_model(model, temporary, compress_to_fp16=precision == "fp16")
+            with explained(target, "OpenVINO"):
+                ov.save_model(model, temporary, compress_to_fp16=precision == "fp16")
             pair.replace(weights)
-        except RuntimeError as error:  # OpenVINO's streams do not say why
-            raise OutputError(
-                f"cannot write {target}: OpenVINO could not write all of it; is the disk full? "
-                f"({' '.join(str(error).split())[:200]})"
-            ) from error
         finally:
             pair.unlink(missing_ok=True)
 

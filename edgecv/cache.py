@@ -66,3 +66,19 @@ def write_atomic(target: Path, data: bytes | str) -> None:
     """
     with atomic_path(target) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def explained(target: Path, library: str) -> Iterator[None]:
+    """Turn the RuntimeError of a library that could not write a file into an error for people.
+
+    Raises:
+        OutputError: The library raised one.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # which says nothing of the reason
+        raise OutputError(
+            f"cannot write {target}: {library} could not write all of it; is the disk full? "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error

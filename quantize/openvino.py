@@ -10,8 +10,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
-from edgecv.cache import atomic_path
-from edgecv.errors import InferenceError, ModelFileError, OutputError
+from edgecv.cache import atomic_path, explained
+from edgecv.errors import InferenceError, ModelFileError
 from edgecv.progress import Report, silent
 from edgecv.registry import package_missing
 from edgecv.training.errors import RecipeError
@@ -159,13 +159,9 @@ def save(model: Any, target: Path) -> None:
     with atomic_path(target) as temporary:
         weights = temporary.with_suffix(".bin")
         try:
-            ov.save_model(model, temporary, compress_to_fp16=False)
+            with explained(target, "OpenVINO"):
+                ov.save_model(model, temporary, compress_to_fp16=False)
             weights.replace(target.with_suffix(".bin"))
-        except RuntimeError as error:  # OpenVINO's streams do not say why
-            raise OutputError(
-                f"cannot write {target}: OpenVINO could not write all of it; is the disk full? "
-                f"({' '.join(str(error).split())[:200]})"
-            ) from error
         finally:
             with suppress(OSError):
                 weights.unlink(missing_ok=True)

@@ -85,6 +85,8 @@ def test_a_name_that_is_taken_is_told(edgecv, small, tmp_path) -> None:
     assert ran.code == 1
     assert "small_int8.xml is there already: --force" in ran.err
     assert (tmp_path / "small_int8.xml").read_text() == "mine"
+    (tmp_path / "small_int8.xml").rename(tmp_path / "small_fp32.xml")  # a name that is not given
+    assert edgecv("convert", small, *WANTED, tmp_path).code == 0
 
 
 def test_integers_are_not_quantized_again(edgecv, small, tmp_path) -> None:
